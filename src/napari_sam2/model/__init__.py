@@ -1,0 +1,1 @@
+"""The SAM 2 network: pure steps, tensors in, tensors out."""

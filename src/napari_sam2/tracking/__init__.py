@@ -1,0 +1,1 @@
+"""Promptable segmentation of movies: prompts, memory bank, session."""

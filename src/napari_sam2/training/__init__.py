@@ -1,0 +1,1 @@
+"""Synthetic microscopy, simulated clicks, losses, the training loop."""

@@ -1,0 +1,1 @@
+"""The napari plugin: the only code that knows napari and Qt."""
