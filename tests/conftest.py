@@ -1,0 +1,90 @@
+"""What every test gets: a display or a clear failure, clean settings, no leaks."""
+
+from __future__ import annotations
+
+import gc
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Before napari reads its settings: a test must neither see nor change the user's.
+_SETTINGS = tempfile.TemporaryDirectory(prefix="napari-sam2-tests-")
+os.environ["NAPARI_CONFIG"] = str(Path(_SETTINGS.name) / "settings.yaml")
+os.environ.setdefault("QT_API", "pyqt6")
+
+GUI_FIXTURES = frozenset(
+    {
+        "make_napari_viewer",
+        "make_napari_viewer_proxy",
+        "qapp",
+        "qtbot",
+        "qtmodeltester",
+    }
+)
+NO_DISPLAY = (
+    "This test opens windows and needs a display. Install the Debian package 'xvfb' "
+    "(apt-get install -y xvfb libgl1-mesa-dri libegl1, and the other packages named "
+    "in .ci/run), or run where DISPLAY is set."
+)
+
+
+def display_is_missing() -> bool:
+    """Whether a Qt window would abort the whole process.
+
+    pytest-xvfb has set DISPLAY by the time this runs if Xvfb is installed.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    return not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Fail, not skip and not abort, where a GUI test has no display."""
+    wanted = GUI_FIXTURES.intersection(getattr(item, "fixturenames", ()))
+    if wanted and display_is_missing():
+        pytest.fail(NO_DISPLAY, pytrace=False)
+
+
+def pytest_report_header() -> str:
+    """Say which display the GUI tests will use."""
+    display = os.environ.get("DISPLAY", "none")
+    return f"display: {display} (Xvfb: {shutil.which('Xvfb') or 'not installed'})"
+
+
+@pytest.fixture(autouse=True)
+def _no_leaked_widgets(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail the test that leaves a top-level widget behind."""
+    if not GUI_FIXTURES.intersection(request.fixturenames):
+        yield
+        return
+    from qtpy.QtWidgets import QApplication
+
+    # Held, not compared by id: a freed widget's address is used again.
+    before = list(QApplication.topLevelWidgets())
+    yield
+    leaked = [w for w in _living_widgets() if w not in before]
+    if leaked:
+        names = ", ".join(f"{type(w).__name__}({w.objectName()!r})" for w in leaked)
+        for widget in leaked:
+            widget.close()
+            widget.deleteLater()
+        pytest.fail(f"top-level widgets left behind: {names}", pytrace=False)
+
+
+def _living_widgets() -> list[object]:
+    """Return the top-level widgets that nobody has asked to be deleted."""
+    from qtpy.QtCore import QCoreApplication, QEvent
+    from qtpy.QtWidgets import QApplication
+
+    gc.collect()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    QApplication.processEvents()
+    return list(QApplication.topLevelWidgets())
