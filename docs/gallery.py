@@ -1,0 +1,77 @@
+"""Draw the contact sheets of the synthetic training pictures for the docs.
+
+python docs/gallery.py [--out docs/images] [--rows 5] [--columns 8] [--seed 7]
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from skimage import io
+
+from napari_sam2.training.synthetic import draw_clip, draw_picture
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Image = NDArray[np.float32]
+
+GAP = 4
+
+
+def outlined(image: Image, labels: NDArray[np.int32]) -> Image:
+    """Return the picture with each object's outline in its own bright colour."""
+    edge = np.zeros(labels.shape, bool)
+    edge[:, 1:] |= labels[:, 1:] != labels[:, :-1]
+    edge[1:] |= labels[1:] != labels[:-1]
+    colours = np.random.default_rng(1).uniform(0.2, 1, (int(labels.max()) + 1, 3))
+    colours[0] = 1
+    colours[1:, 0] = 1
+    colours[1:, 2] *= 0.4
+    drawn = image.copy()
+    drawn[edge] = colours[labels[edge]]
+    return drawn
+
+
+def sheet(pictures: list[Image], columns: int) -> NDArray[np.uint8]:
+    """Tile equally large pictures (H, W, 3) into one 8-bit image."""
+    size = pictures[0].shape[0] + GAP
+    rows = -(-len(pictures) // columns)
+    canvas = np.ones((rows * size - GAP, columns * size - GAP, 3), np.float32)
+    for k, picture in enumerate(pictures):
+        y, x = k // columns * size, k % columns * size
+        canvas[y : y + picture.shape[0], x : x + picture.shape[1]] = picture
+    return np.asarray(np.rint(canvas * 255), dtype=np.uint8)
+
+
+def main() -> None:
+    """Write synthetic_gallery.png, synthetic_outlines.png and synthetic_clips.png."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("docs/images"))
+    parser.add_argument("--rows", type=int, default=5)
+    parser.add_argument("--columns", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=7)
+    wish = parser.parse_args()
+    wish.out.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(wish.seed)
+    drawn = [draw_picture(rng) for _ in range(wish.rows * wish.columns)]
+    plain = [image for image, _ in drawn]
+    marked = [outlined(image, labels) for image, labels in drawn]
+    clips = [
+        outlined(frame, labels)
+        for _ in range(wish.rows)
+        for frame, labels in zip(*draw_clip(rng, n_frames=8), strict=True)
+    ]
+    for name, pictures, columns in (
+        ("synthetic_gallery.png", plain, wish.columns),
+        ("synthetic_outlines.png", marked, wish.columns),
+        ("synthetic_clips.png", clips, 8),
+    ):
+        io.imsave(wish.out / name, sheet(pictures, columns), check_contrast=False)
+
+
+if __name__ == "__main__":
+    main()

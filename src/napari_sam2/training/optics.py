@@ -1,0 +1,349 @@
+"""How a synthetic scene looks: contrast of the microscope, then the camera.
+
+A look is drawn once a clip; `Look.render` turns the geometry of a frame into an
+image. All looks read the same buffers: thickness comes from the depth inside an
+object, texture from coordinates that travel with it.
+
+Shapes: H, W; N objects (tables have N + 1 rows, row 0 is the background).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from napari_sam2.training import textures
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_sam2.training.scenes import Kind, Scene
+    from napari_sam2.training.shapes import Buffers
+
+    Field = NDArray[np.float32]
+
+Style = Literal["fluorescence", "phase", "dic", "stain", "em", "patchwork"]
+
+_STYLES: dict[str, dict[Style, float]] = {
+    "nuclei": {"fluorescence": 6, "phase": 1, "dic": 1, "stain": 3, "patchwork": 2},
+    "spread": {"fluorescence": 2, "phase": 8, "dic": 1.5, "stain": 0.7, "patchwork": 1},
+    "rods": {"fluorescence": 3, "phase": 3, "dic": 1, "stain": 1, "patchwork": 1},
+    "vesicles": {"fluorescence": 4, "phase": 1, "dic": 1, "em": 2, "patchwork": 1},
+    "tissue": {"fluorescence": 4, "phase": 2, "dic": 1, "stain": 2, "patchwork": 1},
+    "neuropil": {"em": 8, "fluorescence": 0.7, "patchwork": 0.7},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Skin:
+    """Randomness of a look: a tile of the texture bank and how it is read."""
+
+    tile: Field
+    scale: float
+    y: Field
+    x: Field
+    strength: float
+
+    def on_objects(self, b: Buffers) -> Field:
+        """Texture that travels with each object, (H, W)."""
+        return self.strength * textures.read_texture(
+            self.tile, b.v * self.scale + self.y[b.index], b.u * self.scale + self.x[b.index]
+        )
+
+    def on_background(self, b: Buffers) -> Field:
+        """Texture that travels with the scene, (H, W)."""
+        return self.strength * textures.read_texture(
+            self.tile, b.y * self.scale + self.y[0], b.x * self.scale + self.x[0]
+        )
+
+
+def _skin(rng: np.random.Generator, n: int, low: float, high: float) -> Skin:
+    bank = textures.texture_bank()
+    return Skin(
+        tile=bank[int(rng.integers(len(bank)))],
+        scale=float(rng.uniform(0.6, 1.8)),
+        y=rng.uniform(0, textures.TILE, n + 1).astype(np.float32),
+        x=rng.uniform(0, textures.TILE, n + 1).astype(np.float32),
+        strength=float(rng.uniform(low, high) * rng.choice([-1, 1])),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """Everything about the appearance of one clip.
+
+    Attributes
+    ----------
+    style
+        Contrast mechanism.
+    gain
+        (N + 1,) float32, brightness or thickness of each object, 0 first.
+    skins
+        Coarse and fine texture of the objects, and the background's.
+    nucleus
+        (N + 1, 2) float32 offset of an inner body in px, and `nucleus_size` px
+        and `nucleus_gain` (0: none).
+    p
+        (8,) float32 in [0, 1], what each style makes its parameters from.
+    colours
+        (3, 3) float32 colour of background, objects and inner bodies.
+    """
+
+    style: Style
+    radius: float
+    gain: Field
+    skins: tuple[Skin, Skin, Skin]
+    nucleus: Field
+    nucleus_size: float
+    nucleus_gain: float
+    p: Field
+    colours: Field
+
+    def render(self, b: Buffers, bleach: float) -> Field:
+        """Image of a frame before the camera, (H, W) or (H, W, 3), any range.
+
+        Parameters
+        ----------
+        b
+            Geometry of the frame.
+        bleach
+            Share of the objects' signal left, in (0, 1].
+        """
+        return {
+            "fluorescence": self._fluorescence,
+            "phase": self._phase,
+            "dic": self._dic,
+            "stain": self._stain,
+            "em": self._em,
+            "patchwork": self._patchwork,
+        }[self.style](b, np.float32(bleach))
+
+    def _inner(self, b: Buffers) -> Field:
+        """Soft mask of the inner body (nucleus) of each object."""
+        if self.nucleus_gain == 0:
+            return np.zeros_like(b.depth)
+        dv = b.v - self.nucleus[b.index, 0]
+        du = (b.u - self.nucleus[b.index, 1]) * np.float32(0.75)
+        away = np.sqrt(dv * dv + du * du)
+        edge = np.clip(self.nucleus_size - away, 0, 1.5) / 1.5
+        return np.asarray(edge * (b.depth > 1), dtype=np.float32)
+
+    def _texture(self, b: Buffers) -> Field:
+        return self.skins[0].on_objects(b) + self.skins[1].on_objects(b)
+
+    def _profile(self, b: Buffers) -> Field:
+        """How the signal is distributed from rim to centre, about [0, 1]."""
+        soft = np.clip(b.depth * np.float32(0.8), 0, 1)
+        width = np.float32(0.8 + 0.12 * self.radius * self.p[1])
+        kind = self.p[0]
+        if kind < 0.35:
+            return soft
+        if kind < 0.65:
+            return soft * np.sqrt(np.clip(b.level, 0, 1))
+        rim = np.exp(-((b.depth / width - 1) ** 2))
+        inside = np.float32(0.6 * self.p[2] ** 2)
+        return np.asarray(soft * (inside + (1 - inside) * rim), dtype=np.float32)
+
+    def _fluorescence(self, b: Buffers, bleach: np.float32) -> Field:
+        signal = self._profile(b) * self.gain[b.index]
+        signal *= np.maximum(1 + self._texture(b), 0.1)
+        signal += self._inner(b) * np.float32(self.nucleus_gain) * self.gain[b.index]
+        haze = np.float32(0.5 * self.p[3] ** 2)
+        if haze > 0.03:
+            signal = signal + haze * textures.blur(signal, 4 + 0.6 * self.radius)
+        ground = np.float32(0.02 + 0.35 * self.p[4] ** 3)
+        return bleach * signal + ground * (1 + 0.7 * self.skins[2].on_background(b))
+
+    def _thickness(self, b: Buffers) -> Field:
+        edge = np.float32(1 + 2.5 * self.p[1])
+        bulge = np.float32(0.3 + 0.6 * self.p[2]) * self.radius
+        flat = np.float32(0.15 + 0.6 * self.p[3])
+        height = flat * np.clip(b.depth / edge, 0, 1)
+        height += (1 - flat) * np.clip(b.depth / bulge, 0, 1)
+        height *= self.gain[b.index]
+        rough = self._texture(b) + np.float32(self.nucleus_gain) * self._inner(b)
+        return height * (1 + rough)
+
+    def _phase(self, b: Buffers, bleach: np.float32) -> Field:
+        """Phase contrast: background minus (thickness minus its surroundings)."""
+        height = self._thickness(b)
+        # Edge line plus broad halo: two widths of the phase ring's blur.
+        narrow = textures.blur(height, 1.2 + 3.0 * self.p[4])
+        broad = textures.blur(height, 5 + 14 * self.p[5])
+        image = height - np.float32(0.7) * narrow - np.float32(0.25) * broad
+        ground = np.float32(0.12 * self.p[6]) * self.skins[2].on_background(b)
+        return np.float32(0.3) * ground - image
+
+    def _dic(self, b: Buffers, bleach: np.float32) -> Field:
+        height = textures.blur(self._thickness(b), 0.8 + 1.5 * self.p[4])
+        turn = 2 * np.pi * self.p[5]
+        gy, gx = np.gradient(height)
+        shear = np.float32(np.sin(turn)) * gy + np.float32(np.cos(turn)) * gx
+        ground = np.float32(0.05 * self.p[6]) * self.skins[2].on_background(b)
+        return shear + np.float32(0.15 * self.p[7]) * height + np.float32(0.3) * ground
+
+    def _stain(self, b: Buffers, bleach: np.float32) -> Field:
+        """Absorbing stains in colour (Beer and Lambert), e.g. H&E."""
+        density = self._profile(b) * self.gain[b.index] * (1 + self._texture(b))
+        inner = self._inner(b) * abs(self.nucleus_gain)
+        matrix = np.float32(0.8 * self.p[4] ** 2) * np.clip(
+            0.6 + self.skins[2].on_background(b), 0, 3
+        )
+        amount = np.stack([matrix, np.maximum(density, 0), inner], axis=-1)
+        return np.exp(-amount @ (1 - self.colours))
+
+    def _em(self, b: Buffers, bleach: np.float32) -> Field:
+        """Electron microscopy: dark membranes and granular cytoplasm."""
+        width = np.float32(0.7 + 1.6 * self.p[0])
+        membrane = np.exp(-((b.depth / width) ** 2)) * (b.index > 0)
+        grey = np.float32(0.25) * (self.gain[b.index] - 1)
+        fine = self._texture(b) * np.float32(0.25)
+        inner = self._inner(b)
+        shell = inner * (1 - inner) * 4
+        dark = np.float32(0.35 * np.sign(self.nucleus_gain)) * inner
+        image = 0.65 + grey + fine + dark - 0.2 * shell
+        ground = np.float32(0.15) * self.skins[2].on_background(b) * (b.index == 0)
+        return image - np.float32(0.3 + 0.3 * self.p[1]) * membrane + ground
+
+    def _patchwork(self, b: Buffers, bleach: np.float32) -> Field:
+        """Any textures and colours at all inside and outside (SynthSeg's idea)."""
+        inside = (self.gain[b.index] - 1)[..., None] * self.colours[1]
+        inside = inside + self.colours[2] * (0.5 + 0.3 * self._texture(b))[..., None]
+        ground = 0.5 + 0.5 * self.skins[2].on_background(b)
+        outside = self.colours[0] * ground[..., None]
+        return np.where((b.index > 0)[..., None], inside, outside)
+
+
+def _colours(rng: np.random.Generator, style: Style) -> Field:
+    if style == "stain" and rng.random() < 0.75:
+        base = np.array([[0.85, 0.45, 0.65], [0.35, 0.2, 0.6], [0.25, 0.15, 0.45]])
+        return np.clip(base + rng.normal(0, 0.1, (3, 3)), 0, 1).astype(np.float32)
+    colours = rng.random((3, 3))
+    if rng.random() < 0.6:
+        colours[:] = colours[:, :1]
+    return colours.astype(np.float32)
+
+
+def draw_look(rng: np.random.Generator, scene: Scene, kind: Kind) -> Look:
+    """Draw an appearance that suits a kind of scene."""
+    options = _STYLES[kind]
+    chance = np.array(list(options.values()))
+    style = list(options)[int(rng.choice(len(options), p=chance / chance.sum()))]
+    n = len(scene.labelled) - 1
+    spread = rng.choice([0.1, 0.35, 0.8])
+    gain = np.exp(rng.normal(0, spread, n + 1)).astype(np.float32)
+    gain[0] = 0 if style in {"fluorescence", "phase", "dic", "stain"} else 1
+    has_nucleus = kind in {"spread", "tissue", "neuropil"} or rng.random() < 0.2
+    size = scene.radius * rng.uniform(0.15, 0.45)
+    rough = 0.45 if style in {"phase", "dic", "stain"} else 0.3
+    return Look(
+        style=style,
+        radius=float(scene.radius),
+        gain=gain,
+        skins=(
+            _skin(rng, n, 0.0, rough),
+            _skin(rng, n, 0.0, rough),
+            _skin(rng, n, 0.0, 1.0),
+        ),
+        nucleus=rng.normal(0, 0.35 * size, (n + 1, 2)).astype(np.float32),
+        nucleus_size=float(size),
+        nucleus_gain=float(rng.normal(0, 0.5)) if has_nucleus else 0.0,
+        p=rng.random(8).astype(np.float32),
+        colours=_colours(rng, style),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Camera:
+    """Optics and sensor shared by the frames of a clip.
+
+    Attributes
+    ----------
+    focus
+        (T,) blur in px of each frame.
+    shade, veil
+        (H, W) uneven illumination (a factor) and stray light (added).
+    shot, read
+        Strength of noise growing with the root of the signal, and constant.
+    grain
+        Correlation length of the noise in px (0: white).
+    window
+        Low and high end of the display window as shares of the robust range.
+    gamma, invert, tint
+        Tone curve, negative, and colour of a grey image, (3,).
+    """
+
+    focus: Field
+    shade: Field
+    veil: Field
+    shot: float
+    read: float
+    grain: float
+    window: tuple[float, float]
+    gamma: float
+    invert: bool
+    tint: Field
+
+    def expose(self, rng: np.random.Generator, images: list[Field]) -> Field:
+        """Turn rendered frames into pictures, (T, H, W, 3) float32 in [0, 1].
+
+        The display window is one for the whole clip, as for a real stack.
+        """
+        low, high = np.percentile(images[0].ravel()[::7], [0.5, 99.5])
+        extent = max(float(high - low), 1e-3)
+        frames = []
+        for t, image in enumerate(images):
+            value = (image - np.float32(low)) / np.float32(extent)
+            if value.ndim == 3:
+                planes = [self._sensor(rng, value[..., c], t) for c in range(3)]
+                frames.append(np.stack(planes, axis=-1))
+            else:
+                frames.append(self._sensor(rng, value, t)[..., None])
+        first = frames[0][::3, ::3]
+        low, high = np.percentile(first, [0.5, 99.5])
+        extent = max(float(high - low), 1e-3)
+        low, high = low - self.window[0] * extent, high + self.window[1] * extent
+        tones = (np.stack(frames) - np.float32(low)) / np.float32(high - low)
+        np.clip(tones, 0, 1, out=tones)
+        if abs(self.gamma - 1) > 0.05:
+            tones = tones ** np.float32(self.gamma)
+        if self.invert:
+            tones = 1 - tones
+        if tones.shape[-1] == 1:
+            tones = tones * self.tint
+        return np.ascontiguousarray(tones, dtype=np.float32)
+
+    def _sensor(self, rng: np.random.Generator, value: Field, t: int) -> Field:
+        value = textures.blur(value, float(self.focus[t])) * self.shade + self.veil
+        noise = rng.standard_normal(value.shape, np.float32)
+        if self.grain > 0.3:
+            noise = textures.blur(noise, self.grain) * np.float32(3.5 * self.grain)
+        shot = np.float32(self.shot) * np.sqrt(np.maximum(value, 0))
+        return value + noise * (shot + np.float32(self.read))
+
+
+def draw_camera(rng: np.random.Generator, size: int, n_frames: int) -> Camera:
+    """Draw the optics and the sensor of a clip."""
+    focus = rng.uniform(0, 1.2) + (rng.uniform(0, 2.5) if rng.random() < 0.2 else 0)
+    breathing = np.exp(np.cumsum(rng.normal(0, 0.08, n_frames)))
+    uneven = rng.uniform(0, 0.5) * (rng.random() < 0.6)
+    veil = rng.uniform(0, 0.3) * (rng.random() < 0.4)
+    noisy = rng.random() < 0.25
+    tint = np.ones(3)
+    if rng.random() < 0.15:
+        tint = rng.uniform(0.2, 1, 3)
+    shade = 1 + uneven * 0.4 * textures.smooth_noise(rng, size, int(rng.integers(3, 5)))
+    return Camera(
+        focus=(focus * breathing).astype(np.float32),
+        shade=np.maximum(shade, 0.2).astype(np.float32),
+        veil=np.float32(veil) * textures.smooth_noise(rng, size, 4),
+        shot=float(rng.uniform(0.1, 0.6) if noisy else rng.uniform(0, 0.1)),
+        read=float(rng.uniform(0.02, 0.15) if noisy else rng.uniform(0, 0.04)),
+        grain=float(rng.choice([0.0, 0.5, 0.9], p=[0.6, 0.25, 0.15])),
+        window=(float(rng.uniform(-0.02, 0.25)), float(rng.uniform(-0.05, 0.5))),
+        gamma=float(np.exp(rng.normal(0, 0.25))),
+        invert=bool(rng.random() < 0.12),
+        tint=tint.astype(np.float32),
+    )

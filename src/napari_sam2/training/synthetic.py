@@ -1,0 +1,139 @@
+"""Synthetic microscopy on the fly: pictures and clips with exact labels.
+
+Domain randomisation after SynthSeg (Billot et al. 2023) and AnyStar (Dey et al.
+2024): shapes, crowding, contrast mechanism, texture, optics and noise are drawn so
+widely that a real image is one more variation. `scenes` decides what is there and
+how it moves, `shapes` rasterises, `optics` makes it look like something.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from napari_sam2.training import optics, scenes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MIN_AREA = 12
+"""Smallest object kept, px: fewer pixels cannot be clicked."""
+
+_KINDS: dict[scenes.Kind, float] = {
+    "nuclei": 5,
+    "spread": 4,
+    "rods": 1.5,
+    "vesicles": 1,
+    "tissue": 2.5,
+    "neuropil": 3,
+}
+
+
+def draw_picture(
+    rng: np.random.Generator, size: int = 256
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Draw one picture.
+
+    Parameters
+    ----------
+    rng
+        Source of all randomness: the same state gives the same picture.
+    size
+        Side in pixels, a multiple of 16.
+
+    Returns
+    -------
+    image
+        (H, W, 3) float32 in [0, 1].
+    labels
+        (H, W) int32, 0 background, 1..K objects of at least 12 px; K >= 1.
+
+    Raises
+    ------
+    ValueError
+        When `size` is not a positive multiple of 16.
+    """
+    frames, labels = draw_clip(rng, size, n_frames=1)
+    return frames[0], labels[0]
+
+
+def draw_clip(
+    rng: np.random.Generator, size: int = 256, n_frames: int = 8
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Draw a clip: a film of moving cells, or a plane's way through a stack.
+
+    Parameters
+    ----------
+    rng
+        Source of all randomness.
+    size
+        Side in pixels, a multiple of 16.
+    n_frames
+        Number of frames T, at least 1.
+
+    Returns
+    -------
+    frames
+        (T, H, W, 3) float32 in [0, 1].
+    labels
+        (T, H, W) int32; an object keeps its id 1..K in all frames, daughters of a
+        division get new ones, K >= 1.
+
+    Raises
+    ------
+    ValueError
+        When `size` is not a positive multiple of 16 or `n_frames` is below 1.
+    """
+    if size < 16 or size % 16 or n_frames < 1:
+        message = f"size must be a multiple of 16 and n_frames >= 1, not {size}, {n_frames}"
+        raise ValueError(message)
+    while True:
+        frames, labels = _draw(rng, size, n_frames)
+        if labels.any():
+            return frames, labels
+
+
+def _draw(
+    rng: np.random.Generator, size: int, n_frames: int
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    chance = np.array(list(_KINDS.values()))
+    kind = list(_KINDS)[int(rng.choice(len(_KINDS), p=chance / chance.sum()))]
+    stack = bool(rng.random() < (0.85 if kind == "neuropil" else 0.25))
+    draw = scenes.draw_cells if kind in {"tissue", "neuropil"} else scenes.draw_blobs
+    scene = cast("scenes.Scene", draw(rng, kind, size, n_frames, stack=stack))
+    look = optics.draw_look(rng, scene, kind)
+    camera = optics.draw_camera(rng, size, n_frames)
+    rate = rng.uniform(0, 0.12) * (rng.random() < 0.3)
+    images, planes = [], []
+    for t in range(n_frames):
+        buffers = scene.at(t)
+        images.append(look.render(buffers, float(np.exp(-rate * t))))
+        planes.append(np.where(scene.labelled[buffers.index], buffers.index, 0))
+    return camera.expose(rng, images), relabel(np.stack(planes))
+
+
+def relabel(labels: NDArray[np.integer]) -> NDArray[np.int32]:
+    """Number the objects 1..K in order and drop what is too small to click.
+
+    Parameters
+    ----------
+    labels
+        (H, W) or (T, H, W) integers, 0 background. In a clip an object is kept
+        when some frame shows at least 12 px of it; its shreds of fewer than 4 px
+        in other frames are erased.
+
+    Returns
+    -------
+    numpy.ndarray
+        The same shape, int32, 0..K.
+    """
+    planes = labels.reshape(-1, *labels.shape[-2:])
+    top = int(planes.max(initial=0)) + 1
+    areas = np.stack([np.bincount(plane.ravel(), minlength=top) for plane in planes])
+    areas[:, 0] = 0
+    keep = areas.max(axis=0) >= MIN_AREA
+    number = np.where(keep, np.cumsum(keep), 0)
+    shown = np.where(areas >= min(4, MIN_AREA), number, 0)
+    out = [table[plane] for table, plane in zip(shown, planes, strict=True)]
+    return np.stack(out).reshape(labels.shape).astype(np.int32)

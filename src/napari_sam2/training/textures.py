@@ -1,0 +1,150 @@
+"""Fast random fields for synthetic pictures: noise, blur, tileable textures.
+
+Everything here is linear algebra on small grids: a smooth field is a coarse
+random grid multiplied by two cached interpolation matrices, and a Gaussian blur
+is two cached banded matrices, so a 256 x 256 field costs well below 2 ms.
+
+Shapes: H rows, W columns, n grid nodes a side.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import fft, ndimage
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Field = NDArray[np.float32]
+
+TILE = 512
+"""Side of a tile of the texture bank, px; a power of two, so that it wraps by &."""
+
+_LOW_RES_SIGMA = 5.0
+_BANK_SEED = 20240917
+
+
+@lru_cache(maxsize=256)
+def _interpolation(n: int, size: int) -> Field:
+    """Cubic B-spline weights from n grid nodes to `size` samples, (size, n)."""
+    identity = np.eye(n, dtype=np.float32)
+    position = np.linspace(0, n - 1, size)
+    columns = [
+        ndimage.map_coordinates(row, [position], order=3, mode="nearest")
+        for row in identity
+    ]
+    return np.ascontiguousarray(np.stack(columns, axis=1), dtype=np.float32)
+
+
+@lru_cache(maxsize=256)
+def _gaussian(n: int, samples: int, sigma: float) -> Field:
+    """Gaussian averaging weights from n pixels to `samples` positions."""
+    centre = (np.arange(samples) + 0.5) * n / samples - 0.5
+    offset = np.arange(n)[None] - centre[:, None]
+    weights = np.exp(-0.5 * (offset / max(sigma, 1e-3)) ** 2)
+    weights /= weights.sum(axis=1, keepdims=True)
+    return np.ascontiguousarray(weights, dtype=np.float32)
+
+
+@lru_cache(maxsize=64)
+def _linear(n: int, size: int) -> Field:
+    """Linear weights from n cell centres back to `size` pixels, (size, n)."""
+    position = np.clip((np.arange(size) + 0.5) * n / size - 0.5, 0, n - 1)
+    weights = 1 - np.abs(position[:, None] - np.arange(n)[None])
+    return np.ascontiguousarray(np.maximum(weights, 0), dtype=np.float32)
+
+
+def upsample(grid: Field, size: int) -> Field:
+    """Interpolate a square coarse grid smoothly to `size` x `size`.
+
+    Parameters
+    ----------
+    grid
+        (n, n) float32 values at the nodes; the outer nodes lie on the border.
+    size
+        Side of the result in pixels.
+
+    Returns
+    -------
+    numpy.ndarray
+        (size, size) float32.
+    """
+    weights = _interpolation(grid.shape[0], size)
+    return weights @ grid @ weights.T
+
+
+def smooth_noise(rng: np.random.Generator, size: int, nodes: int) -> Field:
+    """Smooth random field of about unit deviation with `nodes` nodes a side."""
+    return upsample(rng.standard_normal((nodes, nodes), np.float32), size)
+
+
+def blur(image: Field, sigma: float) -> Field:
+    """Gaussian blur of a 2-D image; wide kernels go through a coarser grid.
+
+    Parameters
+    ----------
+    image
+        (H, W) float32.
+    sigma
+        Standard deviation in pixels (rounded to eighths); below 0.2 is a no-op.
+    """
+    if sigma < 0.2:
+        return image
+    sigma = round(sigma * 8) / 8 if sigma < _LOW_RES_SIGMA else float(round(sigma))
+    height, width = image.shape
+    if sigma < _LOW_RES_SIGMA:
+        return (
+            _gaussian(height, height, sigma) @ image @ _gaussian(width, width, sigma).T
+        )
+    rows, columns = max(height // 4, 4), max(width // 4, 4)
+    coarse = _gaussian(height, rows, sigma) @ image @ _gaussian(width, columns, sigma).T
+    return _linear(rows, height) @ coarse @ _linear(columns, width).T
+
+
+def _standard(tile: NDArray[np.floating]) -> Field:
+    centred = tile - tile.mean()
+    return np.clip(centred / (centred.std() + 1e-6), -3, 3).astype(np.float32)
+
+
+def _spectrum_noise(rng: np.random.Generator, gain: NDArray[np.floating]) -> Field:
+    white = fft.rfft2(rng.standard_normal((TILE, TILE)))
+    return _standard(fft.irfft2(white * gain, s=(TILE, TILE)))
+
+
+@lru_cache(maxsize=1)
+def texture_bank() -> tuple[Field, ...]:
+    """Tileable textures, (TILE, TILE) float32, zero mean, unit deviation.
+
+    The bank is the same in every process (a fixed seed); variety comes from
+    which tile, where in it, at which scale, contrast and sign it is read.
+    Order: power laws, band passes, granules, ridges, fibres, cells.
+    """
+    rng = np.random.default_rng(_BANK_SEED)
+    fy = fft.fftfreq(TILE)[:, None]
+    fx = fft.rfftfreq(TILE)[None]
+    f = np.hypot(fy, fx)
+    f[0, 0] = 1.0
+    tiles = [_spectrum_noise(rng, f**-beta) for beta in (0.5, 1.0, 1.5, 2.0)]
+    for wavelength in (4.0, 7.0, 12.0, 24.0):
+        gain = np.exp(-0.5 * (np.log(f * wavelength) / 0.35) ** 2)
+        band = _spectrum_noise(rng, gain)
+        tiles.append(band)
+        tiles.append(_standard(np.maximum(band - 1.3, 0) ** 0.7))
+        tiles.append(_standard(-np.abs(band)))
+    for stretch in (3.0, 6.0):
+        ridge = np.hypot(fy * stretch, fx)
+        ridge[0, 0] = 1.0
+        tiles.append(
+            _spectrum_noise(rng, np.exp(-0.5 * (np.log(ridge * 9) / 0.4) ** 2))
+        )
+    return tuple(tiles)
+
+
+def read_texture(tile: Field, y: Field, x: Field) -> Field:
+    """Read a tile at pixel coordinates (any range; it wraps)."""
+    iy = y.astype(np.int32) & (TILE - 1)
+    ix = x.astype(np.int32) & (TILE - 1)
+    return tile.ravel()[iy * TILE + ix]
