@@ -1,1 +1,35 @@
-"""The SAM 2 network: pure steps, tensors in, tensors out."""
+"""The SAM 2 network: configuration, layers, checkpoints. torch only."""
+
+from __future__ import annotations
+
+from napari_sam2.model.checkpoint import (
+    CheckpointError,
+    guess_preset,
+    load_weights,
+    read_state_dict,
+    save_checkpoint,
+)
+from napari_sam2.model.config import PRESETS, HieraConfig, ModelConfig, preset
+from napari_sam2.model.loading import build_model, choose_device, load_model
+from napari_sam2.model.prompt_encoder import PromptTensors
+from napari_sam2.model.sam2 import SAM2, ImageFeatures, MaskOutput, normalise
+
+__all__ = [
+    "PRESETS",
+    "SAM2",
+    "CheckpointError",
+    "HieraConfig",
+    "ImageFeatures",
+    "MaskOutput",
+    "ModelConfig",
+    "PromptTensors",
+    "build_model",
+    "choose_device",
+    "guess_preset",
+    "load_model",
+    "load_weights",
+    "normalise",
+    "preset",
+    "read_state_dict",
+    "save_checkpoint",
+]

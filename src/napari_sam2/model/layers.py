@@ -1,0 +1,72 @@
+"""Small pieces that several parts of the network share.
+
+Shapes: B batch, N tokens, C channels, H, W rows and columns.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class MLP(nn.Module):
+    """A stack of linear layers with an activation between them.
+
+    Parameters
+    ----------
+    dims
+        Widths from input to output.
+    activation
+        Applied after each layer but the last.
+    """
+
+    def __init__(
+        self, *dims: int, activation: Callable[[Tensor], Tensor] = F.relu
+    ) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            nn.Linear(a, b) for a, b in zip(dims[:-1], dims[1:], strict=True)
+        )
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (..., dims[0]) to (..., dims[-1])."""
+        *hidden, last = self.layers
+        for layer in hidden:
+            x = self.activation(layer(x))
+        out: Tensor = last(x)
+        return out
+
+
+class LayerNorm2d(nn.Module):
+    """Layer normalisation over the channels of a (B, C, H, W) map."""
+
+    def __init__(self, channels: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise each pixel over its channels."""
+        y = x.permute(0, 2, 3, 1)  # (B, H, W, C)
+        y = F.layer_norm(y, y.shape[-1:], self.weight, self.bias, self.eps)
+        return y.permute(0, 3, 1, 2)  # (B, C, H, W)
+
+
+def resize(
+    x: Tensor, size: int | tuple[int, int], *, antialias: bool = False
+) -> Tensor:
+    """Resample (B, C, H, W) bilinearly to `size`, in float32."""
+    size = (size, size) if isinstance(size, int) else size
+    if x.shape[-2:] == size:
+        return x.float()
+    return F.interpolate(
+        x.float(), size=size, mode="bilinear", align_corners=False, antialias=antialias
+    )

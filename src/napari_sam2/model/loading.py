@@ -1,0 +1,117 @@
+"""From a name or a file to a model that is ready to use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from napari_sam2.model.checkpoint import (
+    CheckpointError,
+    guess_preset,
+    load_weights,
+    read_state_dict,
+)
+from napari_sam2.model.config import PRESETS, ModelConfig, preset
+from napari_sam2.model.registry import checkpoint_path, file_sha256, find_checkpoint
+from napari_sam2.model.sam2 import SAM2
+
+
+def choose_device(device: str | torch.device = "auto") -> torch.device:
+    """Return the device to compute on.
+
+    Parameters
+    ----------
+    device
+        ``"auto"`` takes CUDA, then Apple's MPS, then the CPU.
+
+    Raises
+    ------
+    ValueError
+        If the device is unknown or not on this machine.
+    """
+    if str(device) == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        if torch.backends.mps.is_available():
+            return torch.device("mps")
+        return torch.device("cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        msg = f"{device!r} is no device; use auto, cpu, cuda, cuda:1 or mps."
+        raise ValueError(msg) from error
+    usable = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+    if chosen.type in usable and not usable[chosen.type]():
+        msg = f"This machine has no usable {chosen.type} device; use auto or cpu."
+        raise ValueError(msg)
+    return chosen
+
+
+def build_model(config: ModelConfig | str) -> SAM2:
+    """Build a network with fresh random weights, in training mode."""
+    return SAM2(preset(config) if isinstance(config, str) else config)
+
+
+def load_model(
+    name: str | Path = "nano",
+    *,
+    device: str | torch.device = "auto",
+    dtype: torch.dtype = torch.float32,
+    config: ModelConfig | str | None = None,
+) -> SAM2:
+    """Load a model, ready for inference.
+
+    Parameters
+    ----------
+    name
+        ``"nano"`` (embedded), an official name such as ``"sam2.1-tiny"``
+        (downloaded before by ``napari-sam2 models --download NAME``), or a file.
+    device
+        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+    dtype
+        Precision of the weights.
+    config
+        The configuration a file was made for; None finds it by itself.
+
+    Returns
+    -------
+    SAM2
+        In evaluation mode, without gradients.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the checkpoint is not on this machine; the message says how to get it.
+    CheckpointError
+        If the file is damaged, changed, unsafe or of another network.
+    ValueError
+        If the name or the device is unknown.
+    """
+    chosen = choose_device(device)
+    path, wanted = _locate(name)
+    if isinstance(config, str):
+        config = preset(config)
+    checksum = find_checkpoint(wanted.name).sha256 if wanted is not None else None
+    if checksum is not None and file_sha256(path) != checksum:
+        msg = f"{path} is damaged: its sha256 differs; download it again."
+        raise CheckpointError(msg)
+    state, metadata = read_state_dict(path)
+    named = metadata.get("preset")
+    if config is None:
+        config = wanted or (preset(named) if named in PRESETS else guess_preset(state))
+    with torch.device("meta"):
+        model = SAM2(config)
+    model = model.to_empty(device="cpu").to(torch.float32)
+    load_weights(model, state, source=path.name)
+    return (
+        model.to(device=chosen, dtype=dtype).eval().requires_grad_(requires_grad=False)
+    )
+
+
+def _locate(name: str | Path) -> tuple[Path, ModelConfig | None]:
+    """Return the file for `name` and, if it is a preset, its configuration."""
+    if isinstance(name, Path) or name.endswith((".pt", ".pth", ".safetensors")):
+        return Path(name), None
+    config = preset(name)
+    return checkpoint_path(config.name), config
