@@ -56,7 +56,9 @@ def server():
     served = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     served.body, served.ranges, served.break_at, served.asked = BODY, True, None, []
     served.url = f"http://127.0.0.1:{served.server_port}/models"
-    thread = threading.Thread(target=served.serve_forever, daemon=True)
+    thread = threading.Thread(
+        target=served.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+    )
     thread.start()
     yield served
     served.shutdown()
