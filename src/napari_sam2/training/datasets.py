@@ -1,0 +1,424 @@
+"""Real microscopy (and a little natural video) as training pictures and clips.
+
+`RealPictures` reads the folder of public sets once into memory and then draws
+random crops at random scales with random appearance, in the same form as
+`synthetic`. What is held aside for validation is decided by name, not by chance.
+
+Folders, each optional: dsb2018 (`*_image.png`, `*_labels.png`), usiigaci_stills
+(`*_image.tif`, `*_labels.tif`), plant_nuclei_3d (`*_volume.tif`, `*_labels.tif`),
+fibsem_medulla (`volume.tif`, `labels.tif`), davis_train_240p (`<clip>/frames`,
+`<clip>/masks`). Anything else in the folder is left alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from skimage import io, measure
+
+from napari_sam2.training import warps
+from napari_sam2.training.retouch import draw_retouch
+from napari_sam2.training.synthetic import relabel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    Split = Literal["train", "val"]
+    Sample = tuple[NDArray[np.float32], NDArray[np.int32]]
+
+VAL_STILLS = ("set37", "set45")
+VAL_PLANT = "1136"
+FIBSEM_VAL_SLICES = 30
+FIBSEM_GAP = 5
+
+_PICTURE_SHARE = {
+    "dsb2018": 0.5,
+    "usiigaci_stills": 0.24,
+    "plant_nuclei_3d": 0.07,
+    "fibsem_medulla": 0.13,
+    "davis_train_240p": 0.06,
+}
+_CLIP_SHARE = {
+    "dsb2018": 0.27,
+    "usiigaci_stills": 0.23,
+    "plant_nuclei_3d": 0.12,
+    "fibsem_medulla": 0.18,
+    "davis_train_240p": 0.2,
+}
+_SMALLEST_SIDE = 96.0
+_LARGEST_STRETCH = 1.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealItem:
+    """One picture, volume or film with its labels.
+
+    Attributes
+    ----------
+    source
+        Name of the set (its folder).
+    name
+        Name within the set.
+    image
+        (T, h, w) or (T, h, w, 3) uint8; T is 1 for a picture.
+    labels
+        (T, h, w) uint16, 0 background.
+    isotropic
+        True when T is a spatial axis that may be swapped with the others.
+    """
+
+    source: str
+    name: str
+    image: NDArray[np.uint8]
+    labels: NDArray[np.uint16]
+    isotropic: bool = False
+
+
+@dataclass(kw_only=True)
+class _Group:
+    """Items of one set and how often each is drawn."""
+
+    items: list[RealItem] = field(default_factory=list)
+
+    def chances(self) -> NDArray[np.float64]:
+        """Rarer picture shapes (stains, in dsb2018) are drawn more often."""
+        shapes = [str(item.image.shape[1:]) for item in self.items]
+        chance = np.array([shapes.count(shape) ** -0.5 for shape in shapes])
+        return chance / chance.sum()
+
+
+def held_aside(name: str) -> bool:
+    """Whether a dsb2018 picture belongs to validation (about 15 %, by its name)."""
+    digest = hashlib.sha256(name.encode()).digest()
+    return digest[0] % 100 < 15
+
+
+def to_uint8(image: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Stretch to 8 bits between robust percentiles (0.1 and 99.9) of the whole.
+
+    Parameters
+    ----------
+    image
+        Any shape and numeric dtype.
+    """
+    values = image.astype(np.float32)
+    low, high = np.percentile(values.ravel()[:: max(values.size // 500_000, 1)], (0.1, 99.9))
+    scaled = (values - np.float32(low)) / np.float32(max(float(high - low), 1e-6))
+    return np.rint(np.clip(scaled, 0, 1) * 255).astype(np.uint8)
+
+
+def _labels(path: Path) -> NDArray[np.uint16]:
+    return np.asarray(io.imread(path), dtype=np.uint16)
+
+
+def _read_pairs(folder: Path, suffix: str, split: Split) -> Iterator[RealItem]:
+    """Single pictures stored as `NAME_image` and `NAME_labels`."""
+    for path in sorted(folder.glob(f"*_image{suffix}")):
+        name = path.name.removesuffix(f"_image{suffix}")
+        val = name in VAL_STILLS if folder.name == "usiigaci_stills" else held_aside(name)
+        if val != (split == "val"):
+            continue
+        image = np.asarray(io.imread(path))
+        if image.ndim == 3:
+            image = image[..., :3]
+            if (image == image[..., :1]).all():
+                image = image[..., 0]
+        labels = _labels(path.with_name(f"{name}_labels{suffix}"))
+        yield RealItem(
+            source=folder.name, name=name, image=to_uint8(image)[None], labels=labels[None]
+        )
+
+
+def _read_plant(folder: Path, split: Split) -> Iterator[RealItem]:
+    for path in sorted(folder.glob("*_volume.tif")):
+        name = path.name.removesuffix("_volume.tif")
+        if (name == VAL_PLANT) == (split == "val"):
+            yield RealItem(
+                source=folder.name,
+                name=name,
+                image=to_uint8(io.imread(path)),
+                labels=_labels(path.with_name(f"{name}_labels.tif")),
+                isotropic=True,
+            )
+
+
+def _read_fibsem(folder: Path, split: Split) -> Iterator[RealItem]:
+    path = folder / "volume.tif"
+    if not path.exists():
+        return
+    image, labels = to_uint8(io.imread(path)), _labels(folder / "labels.tif")
+    first = max(len(image) - FIBSEM_VAL_SLICES, 1)
+    part = slice(first, None) if split == "val" else slice(0, max(first - FIBSEM_GAP, 1))
+    yield RealItem(
+        source=folder.name,
+        name=f"slices {part.start} to {part.stop or len(image)}",
+        image=image[part],
+        labels=labels[part],
+        isotropic=True,
+    )
+
+
+def _read_davis(folder: Path, split: Split) -> Iterator[RealItem]:
+    if split == "val":
+        return
+    for clip in sorted(path for path in folder.glob("*") if path.is_dir()):
+        frames = [io.imread(path) for path in sorted((clip / "frames").glob("*"))]
+        masks = [io.imread(path) for path in sorted((clip / "masks").glob("*"))]
+        yield RealItem(
+            source=folder.name,
+            name=clip.name,
+            image=np.stack(frames).astype(np.uint8)[..., :3],
+            labels=np.stack([mask > 0 for mask in masks]).astype(np.uint16),
+        )
+
+
+class RealPictures:
+    """The real sets of a folder, in memory, as an endless source of samples.
+
+    Parameters
+    ----------
+    data_dir
+        Folder that holds the sets.
+    split
+        "train" or "val"; no picture, volume or slice is in both.
+
+    Attributes
+    ----------
+    items
+        Everything loaded, for evaluation on whole pictures and volumes.
+
+    Raises
+    ------
+    FileNotFoundError
+        When the folder holds none of the known sets.
+    """
+
+    def __init__(self, data_dir: Path | str, split: Split = "train") -> None:
+        folder = Path(data_dir)
+        self.split = split
+        self.items: list[RealItem] = [
+            *_read_pairs(folder / "dsb2018", ".png", split),
+            *_read_pairs(folder / "usiigaci_stills", ".tif", split),
+            *_read_plant(folder / "plant_nuclei_3d", split),
+            *_read_fibsem(folder / "fibsem_medulla", split),
+            *_read_davis(folder / "davis_train_240p", split),
+        ]
+        self._groups: dict[str, _Group] = {}
+        for item in self.items:
+            if item.labels.any():
+                self._groups.setdefault(item.source, _Group()).items.append(item)
+        if not self._groups:
+            message = (
+                f"No training set found in {folder}: it should hold folders such as "
+                f"{', '.join(_PICTURE_SHARE)}"
+            )
+            raise FileNotFoundError(message)
+        self._chances = {k: group.chances() for k, group in self._groups.items()}
+
+    def sample_picture(self, rng: np.random.Generator, size: int = 256) -> Sample:
+        """Draw a random crop at a random scale with a random appearance.
+
+        Parameters
+        ----------
+        rng
+            Source of all randomness.
+        size
+            Side of the result in pixels.
+
+        Returns
+        -------
+        image
+            (H, W, 3) float32 in [0, 1].
+        labels
+            (H, W) int32, 0 background, 1..K objects of at least 12 px; K >= 1.
+        """
+        while True:
+            item = self._choose(rng, _PICTURE_SHARE)
+            image, labels = _a_frame(rng, item)
+            window = _draw_window(rng, labels, size)
+            y, x = window.coordinates(size)
+            plane = warps.resample_labels(labels, y, x)
+            if item.isotropic:
+                plane = measure.label(plane, connectivity=1)
+            plane = relabel(plane)
+            if not plane.any():
+                continue
+            pixels = warps.resample(image, y, x, float(window.sides.min()) / size)
+            return draw_retouch(rng, size).apply(rng, [pixels])[0], plane
+
+    def sample_clip(
+        self, rng: np.random.Generator, size: int = 256, n_frames: int = 8
+    ) -> Sample:
+        """Draw a clip: slices of a volume, frames of a film, or a moved picture.
+
+        Parameters
+        ----------
+        rng
+            Source of all randomness.
+        size
+            Side of the result in pixels.
+        n_frames
+            Number of frames T; a film or volume that is shorter is played back
+            and forth.
+
+        Returns
+        -------
+        frames
+            (T, H, W, 3) float32 in [0, 1].
+        labels
+            (T, H, W) int32, the same id in every frame; K >= 1.
+        """
+        while True:
+            item = self._choose(rng, _CLIP_SHARE)
+            if len(item.image) == 1:
+                pixels, labels = _moved_picture(rng, item, size, n_frames)
+            else:
+                pixels, labels = _consecutive(rng, item, size, n_frames)
+            if rng.random() < 0.5:
+                pixels, labels = pixels[::-1], labels[::-1]
+            planes = relabel(labels)
+            if planes[0].any():
+                return draw_retouch(rng, size).apply(rng, pixels), planes
+
+    def _choose(self, rng: np.random.Generator, share: dict[str, float]) -> RealItem:
+        names = [name for name in share if name in self._groups]
+        chance = np.array([share[name] for name in names])
+        name = names[int(rng.choice(len(names), p=chance / chance.sum()))]
+        items = self._groups[name].items
+        return items[int(rng.choice(len(items), p=self._chances[name]))]
+
+
+def _swapped(rng: np.random.Generator, item: RealItem) -> RealItem:
+    """The item with its slices taken along a random axis, where that makes sense."""
+    if not item.isotropic:
+        return item
+    axis = int(rng.integers(3))
+    return replace(
+        item,
+        image=np.moveaxis(item.image, axis, 0),
+        labels=np.moveaxis(item.labels, axis, 0),
+    )
+
+
+def _a_frame(
+    rng: np.random.Generator, item: RealItem
+) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
+    item = _swapped(rng, item)
+    t = int(rng.integers(len(item.image)))
+    return item.image[t], item.labels[t]
+
+
+def _draw_window(
+    rng: np.random.Generator, labels: NDArray[np.uint16], size: int
+) -> warps.Window:
+    """A crop around a random labelled pixel; side log-uniform, aspect +-20 %."""
+    shape = np.array(labels.shape, dtype=float)
+    smallest = min(_SMALLEST_SIDE, 0.65 * shape.min())
+    side = np.exp(rng.uniform(np.log(smallest), np.log(shape.max())))
+    stretch = np.exp(rng.uniform(-0.18, 0.18))
+    sides = np.minimum(side * np.array([stretch, 1 / stretch]), shape)
+    sides = np.minimum(sides, sides.min() * _LARGEST_STRETCH)
+    marked = np.flatnonzero(labels[::4, ::4])
+    if marked.size:
+        place = np.array(
+            np.unravel_index(int(rng.choice(marked)), labels[::4, ::4].shape)
+        )
+        centre = place * 4 + rng.uniform(-0.4, 0.4, 2) * sides
+    else:
+        centre = rng.uniform(0, 1, 2) * shape
+    centre = np.clip(centre, sides / 2 - 0.5, shape - sides / 2 - 0.5)
+    turned = rng.random() < 0.2
+    bump = None
+    if rng.random() < 0.3:
+        bump = warps.elastic(rng, size, float(rng.uniform(0.02, 0.2)))
+    flips = rng.random(3) < 0.5
+    return warps.Window(
+        centre=centre,
+        sides=sides,
+        angle=float(rng.uniform(0, 2 * np.pi)) if turned else 0.0,
+        flip=(bool(flips[0]), bool(flips[1]), bool(flips[2])),
+        bump=bump,
+    )
+
+
+def _order(rng: np.random.Generator, n: int, n_frames: int, stride: int) -> list[int]:
+    """Indices of consecutive frames, turning round at the ends of a short item."""
+    start = int(rng.integers(max(n - (n_frames - 1) * stride, 1)))
+    steps = start + stride * np.arange(n_frames)
+    period = max(2 * n - 2, 1)
+    steps = steps % period
+    return [int(k) for k in np.minimum(steps, period - steps)]
+
+
+def _consecutive(
+    rng: np.random.Generator, item: RealItem, size: int, n_frames: int
+) -> Sample:
+    """Neighbouring slices or frames through one window that may shake a little."""
+    item = _swapped(rng, item)
+    stride = int(rng.integers(1, 3 if item.isotropic else 4))
+    order = _order(rng, len(item.image), n_frames, stride)
+    window = _draw_window(rng, item.labels[order[0]], size)
+    shake = rng.choice([0.0, 0.01]) * window.sides.min()
+    pixels, planes = [], []
+    for t in order:
+        now = replace(window, centre=window.centre + rng.normal(0, 1, 2) * shake)
+        y, x = now.coordinates(size)
+        pixels.append(warps.resample(item.image[t], y, x, now.sides.min() / size))
+        planes.append(warps.resample_labels(item.labels[t], y, x))
+    labels = np.stack(planes)
+    if item.isotropic:
+        # One neuron may cross the crop several times: each piece is an object.
+        labels = _pieces(labels)
+    return np.stack(pixels), labels
+
+
+def _pieces(labels: NDArray[np.uint16]) -> NDArray[np.int32]:
+    """3-D connected pieces of each label, found at half resolution."""
+    small = labels[:, ::2, ::2]
+    pieces = measure.label(small, connectivity=1)
+    full = pieces.repeat(2, axis=1).repeat(2, axis=2)
+    full = full[:, : labels.shape[1], : labels.shape[2]]
+    # A pixel takes its coarse pixel's piece only if that has the same label.
+    same = small.repeat(2, axis=1).repeat(2, axis=2)
+    same = same[:, : labels.shape[1], : labels.shape[2]] == labels
+    return np.where(same, full, 0).astype(np.int32)
+
+
+def _moved_picture(
+    rng: np.random.Generator, item: RealItem, size: int, n_frames: int
+) -> Sample:
+    """A still made to move: the window drifts, turns, breathes and bends."""
+    image, labels = item.image[0], item.labels[0]
+    window = _draw_window(rng, labels, size)
+    speed = rng.choice([0.005, 0.015, 0.04])
+    drift = rng.normal(0, speed, 2)
+    turn = rng.normal(0, 0.03)
+    growth = rng.normal(0, 0.012)
+    bends = [
+        warps.elastic(rng, size, float(rng.uniform(0.02, 0.35))) for _ in range(2)
+    ]
+    pace = rng.uniform(0.05, 0.35)
+    phase = rng.uniform(0, 2 * np.pi)
+    pixels, planes = [], []
+    for t in range(n_frames):
+        jitter = rng.normal(0, 0.25 * speed, 2)
+        bump = bends[0] * np.float32(np.sin(pace * t + phase)) + bends[1] * np.float32(
+            np.cos(pace * t + phase)
+        )
+        now = replace(
+            window,
+            centre=window.centre + (drift * t + jitter) * window.sides,
+            sides=window.sides * np.exp(growth * t),
+            angle=window.angle + turn * t,
+            bump=bump if window.bump is None else bump + window.bump,
+        )
+        y, x = now.coordinates(size)
+        pixels.append(warps.resample(image, y, x, now.sides.min() / size))
+        planes.append(warps.resample_labels(labels, y, x))
+    return np.stack(pixels), np.stack(planes).astype(np.int32)
