@@ -1,0 +1,147 @@
+"""Run a session to its end, or to Ctrl-C, and show how it goes."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari_sam2.tracking import Session
+
+BAR_FORMAT = (
+    "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} frames "
+    "[{rate_noinv_fmt}, {remaining} left]"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Followed:
+    """What a run did.
+
+    Attributes
+    ----------
+    frames, objects : int
+        How many frames were segmented, and how many objects were looked for.
+    seconds : float
+        Time from the first frame's start to the last one's end; loading is not in it.
+    peak_memory_mb : float
+        The process's largest resident set so far, in megabytes (10⁶ bytes).
+    interrupted : bool
+        Whether Ctrl-C ended it.
+    """
+
+    frames: int
+    objects: int
+    seconds: float
+    peak_memory_mb: float
+    interrupted: bool
+
+    @property
+    def frames_per_second(self) -> float:
+        """Frames segmented per second; 0 where there was none."""
+        return self.frames / self.seconds if self.seconds else 0.0
+
+
+class Interruption:
+    """Ctrl-C seen, and to be answered when the frame in work is done."""
+
+    def __init__(self) -> None:
+        self.seen = False
+
+
+@contextlib.contextmanager
+def gentle_interrupt() -> Iterator[Interruption]:
+    """Let the first Ctrl-C be noted; a second one interrupts at once.
+
+    Outside the main thread, where signals cannot be caught, nothing changes.
+    """
+    state = Interruption()
+    if threading.current_thread() is not threading.main_thread():
+        yield state
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def note(signum: int, frame: Any) -> None:
+        state.seen = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield state
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def follow(
+    session: Session,
+    *,
+    direction: Literal["forward", "backward", "both"] = "both",
+    frames: range | None = None,
+    quiet: bool = False,
+) -> Followed:
+    """Propagate with a progress bar; stop after the frame in work on Ctrl-C.
+
+    Parameters
+    ----------
+    session : Session
+        With its prompts; its labels are filled frame by frame.
+    direction : {"forward", "backward", "both"}
+        Passed on to `Session.propagate`.
+    frames : range, optional
+        Segment these only.
+    quiet : bool
+        Show no bar.
+    """
+    done: set[int] = set()
+    start = time.perf_counter()
+    total = len(frames) if frames is not None else session.labels.shape[0]
+    with (
+        gentle_interrupt() as interruption,
+        tqdm(
+            total=total,
+            unit=" frames",
+            disable=quiet,
+            bar_format=BAR_FORMAT,
+            mininterval=0.2 if sys.stderr.isatty() else 2.0,
+        ) as bar,
+        contextlib.closing(
+            session.propagate(direction=direction, frames=frames)
+        ) as results,
+    ):
+        with contextlib.suppress(KeyboardInterrupt):  # the second one
+            for result in results:
+                done.add(result.frame_idx)
+                bar.update(len(done) - bar.n)
+                if interruption.seen:
+                    break
+        if not interruption.seen:  # "forward" from a late prompt does fewer frames
+            bar.total = len(done)
+            bar.refresh()
+    return Followed(
+        frames=len(done),
+        objects=len(session.object_ids),
+        seconds=time.perf_counter() - start,
+        peak_memory_mb=peak_memory_mb(),
+        interrupted=interruption.seen,
+    )
+
+
+def peak_memory_mb() -> float:
+    """Return the largest resident set this process has had, in 10⁶ bytes."""
+    if sys.platform == "win32":
+        import psutil
+
+        return float(psutil.Process().memory_info().peak_wset) / 1e6
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * (1 if sys.platform == "darwin" else 1024) / 1e6

@@ -1,0 +1,201 @@
+"""What the command line understands."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any, NoReturn
+
+_TRACK_EXAMPLES = """\
+prompts.csv has the header object_id,frame,kind,y,x,y2,x2,label. A point has y and x
+and label 1 (on the object) or 0 (not on it); a box has y,x,y2,x2 and no label: rows
+y <= r < y2, columns x <= c < x2. Coordinates are pixels of the image as stored, with
+pixel centres at integers.
+
+  object_id,frame,kind,y,x,y2,x2,label
+  1,0,point,120,87,,,1
+  2,0,box,40,200,75,240,
+
+Ctrl-C keeps the frames done (exit status 130).
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        sentence = message[0].upper() + message[1:].rstrip(".")
+        print(f"{self.prog}: {sentence}; see {self.prog} --help.", file=sys.stderr)
+        raise SystemExit(2)
+
+
+class _Version(argparse.Action):
+    """Look the version up only when it is asked for."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        from napari_sam2 import __version__
+
+        print(f"napari-sam2 {__version__}")
+        raise SystemExit(0)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = _Parser(
+        prog="napari-sam2",
+        description="Click a cell once, and it is segmented through the whole movie.",
+    )
+    parser.add_argument(
+        "--version", action=_Version, nargs=0, help="print the version and stop"
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for add in (_add_demo, _add_track, _add_models, _add_train):
+        command = add(commands)
+        command.add_argument(
+            "-v",
+            "--verbose",
+            action="store_true",
+            help="log what happens, and show where an error came from",
+        )
+    return parser
+
+
+def _add_demo(commands: Any) -> argparse.ArgumentParser:
+    demo: argparse.ArgumentParser = commands.add_parser(
+        "demo",
+        help="see it work on a sample movie",
+        description="Open napari with a sample movie and one click placed. Without a "
+        "display, track that click and write a labels file and a picture.",
+    )
+    demo.add_argument(
+        "--headless", action="store_true", help="open no window even if one could be"
+    )
+    demo.add_argument(
+        "--output",
+        default="napari-sam2-demo",
+        metavar="FOLDER",
+        help="folder for what is written without a display (default: %(default)s)",
+    )
+    _add_model_options(demo)
+    return demo
+
+
+def _add_track(commands: Any) -> argparse.ArgumentParser:
+    track: argparse.ArgumentParser = commands.add_parser(
+        "track",
+        help="segment prompted objects through a movie or stack",
+        description="Segment the objects in PROMPTS through every frame of INPUT.",
+        epilog=_TRACK_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    track.add_argument(
+        "input",
+        metavar="INPUT",
+        help="TIFF, OME-TIFF, zarr, OME-Zarr, .npy, or a folder of images",
+    )
+    track.add_argument("--prompts", metavar="CSV", help="clicks and boxes (see below)")
+    track.add_argument(
+        "--mask-prompts",
+        metavar="LABELS",
+        help="label image whose objects are prompts; its ids become object ids",
+    )
+    track.add_argument(
+        "--mask-frame",
+        type=int,
+        default=0,
+        metavar="N",
+        help="frame the label image belongs to (default: 0)",
+    )
+    track.add_argument(
+        "--output", required=True, metavar="OUT", help="labels to write: .tif or .zarr"
+    )
+    track.add_argument(
+        "--axes", help="axes of INPUT as stored, e.g. TYX, ZYX, TCYX, YXC"
+    )
+    track.add_argument(
+        "--fixed",
+        action="append",
+        default=[],
+        metavar="AXIS=N",
+        help="keep a further axis at one position, e.g. Z=3 (may be repeated)",
+    )
+    track.add_argument(
+        "--channels",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="up to three channels, used as red, green and blue",
+    )
+    track.add_argument(
+        "--contrast-limits",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="grey levels shown as black and white (default: robust percentiles)",
+    )
+    track.add_argument(
+        "--direction",
+        choices=("forward", "backward", "both"),
+        default="both",
+        help="from the prompts towards the end, the start, or both (default: both)",
+    )
+    track.add_argument(
+        "--frames", metavar="START:STOP", help="segment these frames only, STOP not in"
+    )
+    _add_model_options(track)
+    track.add_argument(
+        "--json",
+        action="store_true",
+        help="print one last line: frames, objects, seconds, frames_per_second, "
+        "peak_memory_mb",
+    )
+    track.add_argument("--quiet", action="store_true", help="no progress bar")
+    return track
+
+
+def _add_models(commands: Any) -> argparse.ArgumentParser:
+    models: argparse.ArgumentParser = commands.add_parser(
+        "models",
+        help="list the models, or download some",
+        description="List the models and where they are, or download some of them.",
+    )
+    models.add_argument(
+        "--download", nargs="+", default=[], metavar="NAME", help="fetch these models"
+    )
+    models.add_argument(
+        "--folder",
+        help="folder of the models (default: $NAPARI_SAM2_MODELS or the user's cache)",
+    )
+    models.add_argument(
+        "--base-url",
+        metavar="URL",
+        help="take the files from here: https://, http:// or file://",
+    )
+    models.add_argument(
+        "--sha256", help="expected hash, where none is published (one model at a time)"
+    )
+    models.add_argument("--json", action="store_true", help="print the list as JSON")
+    return models
+
+
+def _add_train(commands: Any) -> argparse.ArgumentParser:
+    train: argparse.ArgumentParser = commands.add_parser(
+        "train",
+        help="train a model",
+        description="Train a model as CONFIG says; a stopped run is taken up again.",
+    )
+    train.add_argument("config", metavar="CONFIG", help="training configuration (TOML)")
+    train.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    return train
+
+
+def _add_model_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--model",
+        default="nano",
+        metavar="NAME|PATH",
+        help="a model of 'napari-sam2 models', or a checkpoint file (default: nano)",
+    )
+    command.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda or mps (default: auto)"
+    )

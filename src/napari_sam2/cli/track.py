@@ -1,0 +1,162 @@
+"""``napari-sam2 track``: prompts and a movie in, labels out."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_sam2.cli.following import Followed, follow
+from napari_sam2.model import load_model
+from napari_sam2.stacks import open_stack, save_labels
+from napari_sam2.tracking import Session
+from napari_sam2.tracking.prompts import BoxPrompt, PointPrompt, read_prompts_csv
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable
+
+    from napari_sam2.stacks import Stack
+    from napari_sam2.tracking.prompts import Prompt
+
+LARGEST_ID = np.iinfo(np.uint16).max
+EXIT_INTERRUPTED = 130
+
+
+def run(args: argparse.Namespace) -> int:
+    """Segment the prompted objects through the movie."""
+    output = checked_output(args.output, args.input)
+    if not args.prompts and not args.mask_prompts:
+        raise ValueError(
+            "Nothing is prompted; give --prompts CSV, --mask-prompts LABELS, or both."
+        )
+    with open_stack(
+        args.input,
+        axes=args.axes,
+        contrast_limits=args.contrast_limits,
+        fixed=parse_fixed(args.fixed),
+        channels=args.channels,
+    ) as stack:
+        frames = parse_frames(args.frames, stack.n_frames)
+        prompts = read_prompts_csv(args.prompts) if args.prompts else []
+        masks = (
+            read_masks(args.mask_prompts, args.mask_frame, stack)
+            if args.mask_prompts
+            else {}
+        )
+        session = Session(load_model(args.model, device=args.device), stack)
+        add_prompts(session, prompts)
+        for object_id, mask in masks.items():
+            session.add_mask(object_id, args.mask_frame, mask)
+        followed = follow(
+            session, direction=args.direction, frames=frames, quiet=args.quiet
+        )
+        output.parent.mkdir(parents=True, exist_ok=True)
+        save_labels(session.labels, output)
+    report(followed, output, as_json=args.json)
+    return EXIT_INTERRUPTED if followed.interrupted else 0
+
+
+def add_prompts(session: Session, prompts: Iterable[Prompt]) -> None:
+    """Give the session the clicks and boxes of a prompts file, in its order."""
+    for prompt in prompts:
+        if isinstance(prompt, PointPrompt):
+            session.add_points(
+                prompt.object_id, prompt.frame_idx, prompt.points, prompt.labels
+            )
+        elif isinstance(prompt, BoxPrompt):
+            session.add_box(prompt.object_id, prompt.frame_idx, prompt.box)
+
+
+def report(followed: Followed, output: Path, *, as_json: bool) -> None:
+    """Say what was done, in words on stderr and, if asked, as one line on stdout."""
+    stopped = " until it was interrupted" if followed.interrupted else ""
+    print(
+        f"{followed.objects} objects through {followed.frames} frames{stopped} in "
+        f"{followed.seconds:.1f} s ({followed.frames_per_second:.2f} frames/s); "
+        f"labels are in {output}",
+        file=sys.stderr,
+    )
+    if as_json:
+        numbers = {
+            "frames": followed.frames,
+            "objects": followed.objects,
+            "seconds": round(followed.seconds, 3),
+            "frames_per_second": round(followed.frames_per_second, 3),
+            "peak_memory_mb": round(followed.peak_memory_mb, 1),
+        }
+        print(json.dumps(numbers), flush=True)
+
+
+def checked_output(output: str, source: str) -> Path:
+    """Return where to write, or say why not there, before anything is computed."""
+    path = Path(output)
+    if path.suffix.lower() not in (".tif", ".tiff", ".zarr"):
+        raise ValueError(f"--output {output} must end in .tif or .zarr.")
+    if path.exists() and Path(source).exists() and path.samefile(source):
+        raise ValueError("--output is the input itself; give another name.")
+    if path.is_dir() and path.suffix.lower() != ".zarr":
+        raise ValueError(f"--output {output} is a folder; give the name of a file.")
+    holds_array = (path / ".zarray").exists() or (path / "zarr.json").exists()
+    if path.is_dir() and any(path.iterdir()) and not holds_array:
+        raise ValueError(
+            f"--output {output} is a folder with other things in it; give a new name."
+        )
+    return path
+
+
+def parse_fixed(given: list[str]) -> dict[str, int] | None:
+    """Return ``["Z=3"]`` as ``{"Z": 3}``."""
+    fixed = {}
+    for text in given:
+        found = re.fullmatch(r"([A-Za-z])=(\d+)", text.strip())
+        if not found:
+            raise ValueError(f"--fixed {text} is not of the form Z=3.")
+        fixed[found[1].upper()] = int(found[2])
+    return fixed or None
+
+
+def parse_frames(given: str | None, n_frames: int) -> range | None:
+    """Return ``"10:20"`` as ``range(10, 20)``, within the movie."""
+    if given is None:
+        return None
+    found = re.fullmatch(r"(\d*):(\d*)", given.strip())
+    if not found:
+        raise ValueError(f"--frames {given} is not of the form START:STOP, e.g. 0:100.")
+    start, stop = int(found[1] or 0), int(found[2] or n_frames)
+    if not 0 <= start < stop <= n_frames:
+        raise ValueError(
+            f"--frames {given} does not lie within the movie's 0:{n_frames}."
+        )
+    return range(start, stop)
+
+
+def read_masks(path: str, frame_idx: int, stack: Stack) -> dict[int, np.ndarray]:
+    """Return the objects of a label image as ``{id: (Y, X) bool}``.
+
+    A label movie gives the objects of its frame `frame_idx`.
+    """
+    if not 0 <= frame_idx < stack.n_frames:
+        raise ValueError(
+            f"--mask-frame {frame_idx} does not exist; the movie has frames 0 to "
+            f"{stack.n_frames - 1}."
+        )
+    with open_stack(path) as labels:
+        plane = labels.read_raw(frame_idx if labels.n_frames > 1 else 0)
+    if plane.shape != (stack.height, stack.width):
+        raise ValueError(
+            f"The label image {path} has shape {plane.shape} but the movie's frames "
+            f"have {(stack.height, stack.width)}; give one of the same shape."
+        )
+    if plane.dtype.kind not in "iub":
+        raise ValueError(f"{path} holds {plane.dtype} numbers; labels are integers.")
+    ids = [int(i) for i in np.unique(plane) if i != 0]
+    if not ids:
+        raise ValueError(f"The label image {path} has no object in it, only zeros.")
+    if ids[0] < 0 or ids[-1] > LARGEST_ID:
+        raise ValueError(f"The ids in {path} must lie between 1 and {LARGEST_ID}.")
+    return {object_id: plane == object_id for object_id in ids}
