@@ -5,6 +5,7 @@ faithful intensity; labels are kept and written one frame at a time.
 """
 
 from napari_sam2.stacks.errors import ExportError, FrameReadError, StackError
+from napari_sam2.stacks.exports import save_labels
 from napari_sam2.stacks.labels_store import LabelsStore, open_labels_store
 from napari_sam2.stacks.stack import Stack, open_stack
 
@@ -16,4 +17,5 @@ __all__ = [
     "StackError",
     "open_labels_store",
     "open_stack",
+    "save_labels",
 ]

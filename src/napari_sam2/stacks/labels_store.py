@@ -199,7 +199,7 @@ def open_labels_store(
 
 
 def create_zarr_labels(
-    path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]
+    path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], axes: str = "TYX"
 ) -> "zarr.Array[Any]":
     """Create an empty zarr array, one chunk a frame, axes named."""
     return zarr.create_array(
@@ -208,7 +208,7 @@ def create_zarr_labels(
         chunks=(1, *shape[1:]),
         dtype=dtype,
         fill_value=0,
-        dimension_names=("t", "y", "x")[-len(shape) :],
+        dimension_names=tuple(axes.lower()),
     )
 
 

@@ -98,6 +98,11 @@ class ArraySource:
         self.info = info
         self.shape = tuple(int(n) for n in array.shape)
         self.dtype = np.dtype(array.dtype).newbyteorder("=")
+        # zarr and h5py name one size an axis; dask's lists of sizes are not used.
+        chunks = getattr(array, "chunks", None)
+        self.chunks: tuple[int, ...] | None = None
+        if isinstance(chunks, tuple) and all(isinstance(n, int) for n in chunks):
+            self.chunks = chunks
 
     def read(self, index: Index) -> NDArray[Any]:
         """Read the part at `index` into an array of its own."""
