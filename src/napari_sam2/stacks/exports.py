@@ -49,7 +49,7 @@ OME_UNITS = {
 
 
 def save_labels(
-    labels: LabelsStore | LabelsArray,
+    labels: "LabelsStore | LabelsArray",
     path: str | Path,
     *,
     axes: str = "TYX",
@@ -114,7 +114,7 @@ def save_labels(
     return place
 
 
-def _labels_source(labels: LabelsStore | LabelsArray) -> ArraySource:
+def _labels_source(labels: "LabelsStore | LabelsArray") -> ArraySource:
     source = array_source(labels.array if isinstance(labels, LabelsStore) else labels)
     if len(source.shape) != 3 or source.dtype.kind not in "biu" or 0 in source.shape:
         raise StackError(
