@@ -10,6 +10,9 @@ from PIL import Image, ImageDraw
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Any
+
+    from numpy.typing import NDArray
 
     from napari_sam2.stacks import Stack
 
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 def write_contact_sheet(
     path: Path,
     stack: Stack,
-    labels: np.ndarray,
+    labels: NDArray[Any],
     *,
     clicks: list[tuple[int, float, float]] | None = None,
     n_frames: int = 8,
@@ -61,7 +64,9 @@ def write_contact_sheet(
     sheet.save(path)
 
 
-def outline(frame: np.ndarray, labels: np.ndarray, thickness: int = 1) -> np.ndarray:
+def outline(
+    frame: NDArray[np.floating], labels: NDArray[Any], thickness: int = 1
+) -> NDArray[np.uint8]:
     """Draw the outlines of `labels` on a frame.
 
     Parameters
@@ -77,7 +82,7 @@ def outline(frame: np.ndarray, labels: np.ndarray, thickness: int = 1) -> np.nda
     -------
     (Y, X, 3) uint8
     """
-    drawn = np.rint(frame * 255).astype(np.uint8)
+    drawn: NDArray[np.uint8] = np.rint(frame * 255).astype(np.uint8)
     inside = labels > 0
     for axis in (0, 1):
         for step in range(-thickness, thickness + 1):

@@ -185,7 +185,11 @@ def _add_train(commands: Any) -> argparse.ArgumentParser:
         description="Train a model as CONFIG says; a stopped run is taken up again.",
     )
     train.add_argument("config", metavar="CONFIG", help="training configuration (TOML)")
-    train.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    train.add_argument("--output", metavar="FOLDER", help="instead of CONFIG's output")
+    train.add_argument(
+        "--data-dir", metavar="FOLDER", help="instead of CONFIG's data_dir"
+    )
+    train.add_argument("--device", help="instead of CONFIG's device: auto, cpu, cuda")
     return train
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable
 
+    from numpy.typing import NDArray
+
     from napari_sam2.stacks import Stack
     from napari_sam2.tracking.prompts import Prompt
 
@@ -135,7 +137,7 @@ def parse_frames(given: str | None, n_frames: int) -> range | None:
     return range(start, stop)
 
 
-def read_masks(path: str, frame_idx: int, stack: Stack) -> dict[int, np.ndarray]:
+def read_masks(path: str, frame_idx: int, stack: Stack) -> dict[int, NDArray[np.bool_]]:
     """Return the objects of a label image as ``{id: (Y, X) bool}``.
 
     A label movie gives the objects of its frame `frame_idx`.

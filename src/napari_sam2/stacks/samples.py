@@ -7,8 +7,12 @@ documentation and the tests show the same cells on every machine.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 BACKGROUND = 300.0
 """Camera offset and out-of-focus light, in grey levels."""
@@ -31,8 +35,8 @@ class Sample:
         ``(frame, y, x)`` on cell 1.
     """
 
-    image: np.ndarray
-    labels: np.ndarray
+    image: NDArray[np.uint16]
+    labels: NDArray[np.uint16]
     axes: str
     click: tuple[int, float, float]
 
@@ -40,8 +44,8 @@ class Sample:
 @dataclass(kw_only=True)
 class _Cell:
     number: int
-    position: np.ndarray  # (2,) y, x in pixels
-    velocity: np.ndarray  # (2,) pixels a frame
+    position: NDArray[np.float64]  # (2,) y, x in pixels
+    velocity: NDArray[np.float64]  # (2,) pixels a frame
     radius: float  # pixels
     elongation: float  # long axis / short axis
     angle: float  # radians
@@ -170,7 +174,9 @@ def _move(rng: np.random.Generator, cells: list[_Cell], size: int) -> None:
         cell.position = cell.position + cell.velocity
 
 
-def _draw_cell(cell: _Cell, light: np.ndarray, labels: np.ndarray) -> None:
+def _draw_cell(
+    cell: _Cell, light: NDArray[np.float64], labels: NDArray[np.uint16]
+) -> None:
     """Add the cell's light and its number to one frame, in place."""
     y, x = np.indices(light.shape)
     dy, dx = y - cell.position[0], x - cell.position[1]
@@ -184,14 +190,14 @@ def _draw_cell(cell: _Cell, light: np.ndarray, labels: np.ndarray) -> None:
     labels[(distance < 1) & (labels == 0)] = cell.number
 
 
-def _soft(distance: np.ndarray, radius: float) -> np.ndarray:
+def _soft(distance: NDArray[np.float64], radius: float) -> NDArray[np.float64]:
     """Return 1 inside, 0 outside, with an edge about two pixels wide."""
     steepness = np.clip(radius * (distance - 1) / 0.8, -30, 30)
-    edge: np.ndarray = 1 / (1 + np.exp(steepness))
+    edge: NDArray[np.float64] = 1 / (1 + np.exp(steepness))
     return edge
 
 
-def _camera(rng: np.random.Generator, light: np.ndarray) -> np.ndarray:
+def _camera(rng: np.random.Generator, light: NDArray[np.float64]) -> NDArray[np.uint16]:
     """Return `light` as a camera would read it: shot noise and read noise, uint16."""
     y = np.linspace(0, 1, light.shape[0])[:, None]
     glow = BACKGROUND * (1 + 0.3 * y)  # illumination is never quite even
