@@ -108,7 +108,9 @@ def to_uint8(image: NDArray[np.generic]) -> NDArray[np.uint8]:
         Any shape and numeric dtype.
     """
     values = image.astype(np.float32)
-    low, high = np.percentile(values.ravel()[:: max(values.size // 500_000, 1)], (0.1, 99.9))
+    low, high = np.percentile(
+        values.ravel()[:: max(values.size // 500_000, 1)], (0.1, 99.9)
+    )
     scaled = (values - np.float32(low)) / np.float32(max(float(high - low), 1e-6))
     return np.rint(np.clip(scaled, 0, 1) * 255).astype(np.uint8)
 
@@ -121,7 +123,9 @@ def _read_pairs(folder: Path, suffix: str, split: Split) -> Iterator[RealItem]:
     """Single pictures stored as `NAME_image` and `NAME_labels`."""
     for path in sorted(folder.glob(f"*_image{suffix}")):
         name = path.name.removesuffix(f"_image{suffix}")
-        val = name in VAL_STILLS if folder.name == "usiigaci_stills" else held_aside(name)
+        val = (
+            name in VAL_STILLS if folder.name == "usiigaci_stills" else held_aside(name)
+        )
         if val != (split == "val"):
             continue
         image = np.asarray(io.imread(path))
@@ -131,7 +135,10 @@ def _read_pairs(folder: Path, suffix: str, split: Split) -> Iterator[RealItem]:
                 image = image[..., 0]
         labels = _labels(path.with_name(f"{name}_labels{suffix}"))
         yield RealItem(
-            source=folder.name, name=name, image=to_uint8(image)[None], labels=labels[None]
+            source=folder.name,
+            name=name,
+            image=to_uint8(image)[None],
+            labels=labels[None],
         )
 
 
@@ -154,7 +161,9 @@ def _read_fibsem(folder: Path, split: Split) -> Iterator[RealItem]:
         return
     image, labels = to_uint8(io.imread(path)), _labels(folder / "labels.tif")
     first = max(len(image) - FIBSEM_VAL_SLICES, 1)
-    part = slice(first, None) if split == "val" else slice(0, max(first - FIBSEM_GAP, 1))
+    part = (
+        slice(first, None) if split == "val" else slice(0, max(first - FIBSEM_GAP, 1))
+    )
     yield RealItem(
         source=folder.name,
         name=f"slices {part.start} to {part.stop or len(image)}",
@@ -400,9 +409,7 @@ def _moved_picture(
     drift = rng.normal(0, speed, 2)
     turn = rng.normal(0, 0.03)
     growth = rng.normal(0, 0.012)
-    bends = [
-        warps.elastic(rng, size, float(rng.uniform(0.02, 0.35))) for _ in range(2)
-    ]
+    bends = [warps.elastic(rng, size, float(rng.uniform(0.02, 0.35))) for _ in range(2)]
     pace = rng.uniform(0.05, 0.35)
     phase = rng.uniform(0, 2 * np.pi)
     pixels, planes = [], []

@@ -49,7 +49,9 @@ class Skin:
     def on_objects(self, b: Buffers) -> Field:
         """Texture that travels with each object, (H, W)."""
         return self.strength * textures.read_texture(
-            self.tile, b.v * self.scale + self.y[b.index], b.u * self.scale + self.x[b.index]
+            self.tile,
+            b.v * self.scale + self.y[b.index],
+            b.u * self.scale + self.x[b.index],
         )
 
     def on_background(self, b: Buffers) -> Field:
@@ -83,8 +85,8 @@ class Look:
     skins
         Coarse and fine texture of the objects, and the background's.
     nucleus
-        (N + 1, 2) float32 offset of an inner body in px, and `nucleus_size` px
-        and `nucleus_gain` (0: none).
+        (N + 1, 2) float32 offset of an inner body in px, `nucleus_size` (N + 1,)
+        its radius in px, and `nucleus_gain` (0: none).
     p
         (8,) float32 in [0, 1], what each style makes its parameters from.
     colours
@@ -96,7 +98,7 @@ class Look:
     gain: Field
     skins: tuple[Skin, Skin, Skin]
     nucleus: Field
-    nucleus_size: float
+    nucleus_size: Field
     nucleus_gain: float
     p: Field
     colours: Field
@@ -127,7 +129,7 @@ class Look:
         dv = b.v - self.nucleus[b.index, 0]
         du = (b.u - self.nucleus[b.index, 1]) * np.float32(0.75)
         away = np.sqrt(dv * dv + du * du)
-        edge = np.clip(self.nucleus_size - away, 0, 1.5) / 1.5
+        edge = np.clip(self.nucleus_size[b.index] - away, 0, 1.5) / 1.5
         return np.asarray(edge * (b.depth > 1), dtype=np.float32)
 
     def _texture(self, b: Buffers) -> Field:
@@ -195,17 +197,36 @@ class Look:
         return np.exp(-amount @ (1 - self.colours))
 
     def _em(self, b: Buffers, bleach: np.float32) -> Field:
-        """Electron microscopy: dark membranes and granular cytoplasm."""
-        width = np.float32(0.7 + 1.6 * self.p[0])
-        membrane = np.exp(-((b.depth / width) ** 2)) * (b.index > 0)
+        """Electron microscopy: dark membranes, organelles, granular cytoplasm."""
+        width = np.float32(0.7 + 1.4 * self.p[0])
+        # Two leaflets with a cleft between them, or one dark line.
+        cleft = np.float32(max(3 * self.p[2] - 1.5, 0))
+        membrane = np.exp(-(((b.depth - cleft) / width) ** 2)) * (b.index > 0)
         grey = np.float32(0.25) * (self.gain[b.index] - 1)
         fine = self._texture(b) * np.float32(0.25)
-        inner = self._inner(b)
-        shell = inner * (1 - inner) * 4
-        dark = np.float32(0.35 * np.sign(self.nucleus_gain)) * inner
-        image = 0.65 + grey + fine + dark - 0.2 * shell
+        body, shell = self._organelles(b, cleft + 2 * width)
+        inner = self._inner(b) * np.float32(0.35 * np.sign(self.nucleus_gain))
         ground = np.float32(0.15) * self.skins[2].on_background(b) * (b.index == 0)
-        return image - np.float32(0.3 + 0.3 * self.p[1]) * membrane + ground
+        depth = np.float32(0.3 + 0.3 * self.p[1])
+        tone = np.float32(1.2 * self.p[4] - 0.85) * body
+        lines = np.maximum(membrane, np.float32(0.8) * shell)
+        return 0.65 + grey + fine + inner + tone - depth * lines + ground
+
+    def _organelles(self, b: Buffers, margin: np.float32) -> tuple[Field, Field]:
+        """Bodies and their membranes: level sets of a field that turns with depth."""
+        if self.p[3] < 0.25:
+            nothing = np.zeros_like(b.depth)
+            return nothing, nothing
+        coarse, fine = textures.organelle_tiles()
+        scale = np.float32(24 / (self.radius * (0.25 + 0.6 * self.p[5]) + 4))
+        y, x = b.y * scale + self.skins[0].y[0], b.x * scale + self.skins[0].x[0]
+        turn = np.float32(b.z * scale * 0.12)
+        height = textures.read_texture(coarse, y, x) * np.cos(turn)
+        height += textures.read_texture(fine, y, x) * np.sin(turn)
+        height -= np.float32(0.5 + 0.9 * self.p[6])
+        height = np.minimum(height, (b.depth - margin) * np.float32(0.6))
+        shell = np.exp(-((height / np.float32(0.25 * scale)) ** 2)) * (b.depth > margin)
+        return np.clip(height * 4, 0, 1), np.asarray(shell, dtype=np.float32)
 
     def _patchwork(self, b: Buffers, bleach: np.float32) -> Field:
         """Any textures and colours at all inside and outside (SynthSeg's idea)."""
@@ -237,6 +258,12 @@ def draw_look(rng: np.random.Generator, scene: Scene, kind: Kind) -> Look:
     gain[0] = 0 if style in {"fluorescence", "phase", "dic", "stain"} else 1
     has_nucleus = kind in {"spread", "tissue", "neuropil"} or rng.random() < 0.2
     size = scene.radius * rng.uniform(0.15, 0.45)
+    sizes = size * np.exp(rng.normal(0, 0.15 if kind != "neuropil" else 0.4, n + 1))
+    sizes *= rng.random(n + 1) < (0.3 if kind == "neuropil" else 1.0)
+    if style == "phase":
+        # Rounded (dividing or dying) cells are far thicker than spread ones.
+        gain[rng.random(n + 1) < 0.05] *= 3
+    off = 0.9 if kind == "neuropil" else 0.35
     rough = 0.45 if style in {"phase", "dic", "stain"} else 0.3
     return Look(
         style=style,
@@ -247,8 +274,8 @@ def draw_look(rng: np.random.Generator, scene: Scene, kind: Kind) -> Look:
             _skin(rng, n, 0.0, rough),
             _skin(rng, n, 0.0, 1.0),
         ),
-        nucleus=rng.normal(0, 0.35 * size, (n + 1, 2)).astype(np.float32),
-        nucleus_size=float(size),
+        nucleus=rng.normal(0, off * size, (n + 1, 2)).astype(np.float32),
+        nucleus_size=sizes.astype(np.float32),
         nucleus_gain=float(rng.normal(0, 0.5)) if has_nucleus else 0.0,
         p=rng.random(8).astype(np.float32),
         colours=_colours(rng, style),
@@ -324,13 +351,15 @@ class Camera:
         return value + noise * (shot + np.float32(self.read))
 
 
-def draw_camera(rng: np.random.Generator, size: int, n_frames: int) -> Camera:
-    """Draw the optics and the sensor of a clip."""
+def draw_camera(
+    rng: np.random.Generator, size: int, n_frames: int, style: Style
+) -> Camera:
+    """Draw the optics and the sensor of a clip (fluorescence is the noisy one)."""
     focus = rng.uniform(0, 1.2) + (rng.uniform(0, 2.5) if rng.random() < 0.2 else 0)
     breathing = np.exp(np.cumsum(rng.normal(0, 0.08, n_frames)))
     uneven = rng.uniform(0, 0.5) * (rng.random() < 0.6)
     veil = rng.uniform(0, 0.3) * (rng.random() < 0.4)
-    noisy = rng.random() < 0.25
+    noisy = rng.random() < (0.35 if style == "fluorescence" else 0.12)
     tint = np.ones(3)
     if rng.random() < 0.15:
         tint = rng.uniform(0.2, 1, 3)
@@ -341,7 +370,9 @@ def draw_camera(rng: np.random.Generator, size: int, n_frames: int) -> Camera:
         veil=np.float32(veil) * textures.smooth_noise(rng, size, 4),
         shot=float(rng.uniform(0.1, 0.6) if noisy else rng.uniform(0, 0.1)),
         read=float(rng.uniform(0.02, 0.15) if noisy else rng.uniform(0, 0.04)),
-        grain=float(rng.choice([0.0, 0.5, 0.9], p=[0.6, 0.25, 0.15])),
+        grain=0.0
+        if style == "stain"
+        else float(rng.choice([0.0, 0.5, 0.9], p=[0.6, 0.25, 0.15])),
         window=(float(rng.uniform(-0.02, 0.25)), float(rng.uniform(-0.05, 0.5))),
         gamma=float(np.exp(rng.normal(0, 0.25))),
         invert=bool(rng.random() < 0.12),

@@ -27,6 +27,8 @@ class Retouch:
 
     Attributes
     ----------
+    window
+        Percentiles of the first frame that become 0 and 1, or None.
     gamma, contrast, brightness
         value -> (value ** gamma - 0.5) * contrast + 0.5 + brightness.
     invert
@@ -43,6 +45,7 @@ class Retouch:
         Deviation of the brightness factor from frame to frame.
     """
 
+    window: tuple[float, float] | None
     gamma: float
     contrast: float
     brightness: float
@@ -54,9 +57,7 @@ class Retouch:
     shade: Field | None
     flicker: float
 
-    def apply(
-        self, rng: np.random.Generator, frames: Sequence[Field] | Field
-    ) -> Field:
+    def apply(self, rng: np.random.Generator, frames: Sequence[Field] | Field) -> Field:
         """Retouch frames.
 
         Parameters
@@ -71,9 +72,18 @@ class Retouch:
         numpy.ndarray
             (T, H, W, 3) float32 in [0, 1].
         """
-        return np.stack([self._one(rng, frame) for frame in frames])
+        low, high = np.float32(0), np.float32(1)
+        sample = frames[0][::3, ::3]
+        if self.window is not None:
+            low, high = np.percentile(sample, self.window).astype(np.float32)
+        extent = np.maximum(high - low, np.float32(0.05))
+        # Noise is drawn for a picture that uses its range; a flat one gets less.
+        calm = min(1.0, 6 * float(sample.std() / extent) + 0.05)
+        return np.stack(
+            [self._one(rng, (frame - low) / extent, calm) for frame in frames]
+        )
 
-    def _one(self, rng: np.random.Generator, frame: Field) -> Field:
+    def _one(self, rng: np.random.Generator, frame: Field, calm: float) -> Field:
         planes = frame[..., None] if frame.ndim == 2 else frame
         if planes.shape[-1] == 3:
             planes = planes @ self.mix
@@ -91,7 +101,7 @@ class Retouch:
         if self.flicker:
             value = value * np.float32(1 + rng.normal(0, self.flicker))
         if self.noise + self.shot > 0:
-            noise = rng.standard_normal(value.shape, np.float32)
+            noise = rng.standard_normal(value.shape, np.float32) * np.float32(calm)
             root = np.sqrt(np.maximum(value, 0)) * np.float32(self.shot)
             value = value + noise * (root + np.float32(self.noise))
         value = np.clip(value, 0, 1)
@@ -117,16 +127,17 @@ def _mix(rng: np.random.Generator) -> Field:
 
 def draw_retouch(rng: np.random.Generator, size: int) -> Retouch:
     """Draw an appearance; about a third of them leave the tones nearly alone."""
-    if rng.random() < 0.3:
-        strength = 0.25
-    else:
-        strength = 1.0
+    strength = 0.25 if rng.random() < 0.3 else 1.0
     noisy = rng.random() < 0.35
     shade = None
     if rng.random() < 0.2 * strength:
         field = 1 + 0.2 * textures.smooth_noise(rng, size, 3)
         shade = np.clip(field, 0.3, 1.6)[..., None]
+    window = None
+    if rng.random() < 0.5:
+        window = (float(rng.uniform(0, 1.5)), float(rng.uniform(97.5, 100)))
     return Retouch(
+        window=window,
         gamma=float(np.exp(rng.normal(0, 0.35 * strength))),
         contrast=float(np.exp(rng.normal(0, 0.3 * strength))),
         brightness=float(rng.normal(0, 0.08 * strength)),

@@ -78,8 +78,9 @@ def draw_motion(
     drift = rng.normal(0, 0.3 if steady else 2.0 * strength, 2)
     jitter = rng.normal(0, rng.choice([0.1, 0.6, 2.0]), (n_frames, 2))
     shift = np.arange(n_frames)[:, None] * drift + jitter * (n_frames > 1)
-    nodes = int(rng.integers(4, 9))
-    amplitude = rng.uniform(0, 0.25) * size / nodes * strength
+    nodes = int(rng.integers(4, 9 if strength <= 1 else 16))
+    weakest = 0.12 if strength > 1.2 else 0.0
+    amplitude = rng.uniform(weakest, 0.25) * size / nodes * strength
     warp = np.stack([textures.smooth_noise(rng, size, nodes) for _ in range(2)])
     share = 1 + np.cumsum(rng.normal(0, 0.08, n_frames))
     return Motion(
@@ -173,7 +174,7 @@ class BlobScene:
 
 def _outlines(rng: np.random.Generator, kind: Kind, n: int) -> Field:
     if kind == "spread":
-        return shapes.spread_outlines(rng, n, rng.uniform(0.05, 0.3))
+        return shapes.spread_outlines(rng, n, rng.uniform(0, 0.4) ** 2)
     if kind == "rods":
         return shapes.rod_outlines(rng, n)
     rough = 0.05 if kind == "vesicles" else rng.uniform(0.02, 0.28)
@@ -362,7 +363,9 @@ class CellScene:
     gap
         (N + 1,) bool, objects that are empty space.
     shrink
-        Width of the space between cells, px.
+        Half the width of the space between cells, px.
+    step
+        How far the plane travels from frame to frame, px.
     """
 
     labelled: NDArray[np.bool_]
@@ -373,6 +376,7 @@ class CellScene:
     owner: Ints
     gap: NDArray[np.bool_]
     shrink: float
+    step: float
 
     def at(self, t: int) -> Buffers:
         """Geometry of frame t."""
@@ -385,6 +389,7 @@ class CellScene:
             index=shown.index * ~empty,
             depth=(shown.depth - np.float32(self.shrink)) * keep,
             level=shown.level * keep,
+            z=self.step * t,
         )
 
 
@@ -393,7 +398,8 @@ def draw_cells(
 ) -> CellScene:
     """Draw tissue or neuropil with its motion (or the plane's way through it)."""
     neuropil = kind == "neuropil"
-    radius = float(np.exp(rng.uniform(np.log(6), np.log(55)))) * size / 256
+    smallest = 9 if neuropil else 6
+    radius = float(np.exp(rng.uniform(np.log(smallest), np.log(55)))) * size / 256
     pitch = radius * (1.1 if neuropil else 1.9)
     depth = 1.2 * pitch if (stack or neuropil) else 0.0
     layers = 3 if depth else 1
@@ -403,12 +409,15 @@ def draw_cells(
         side = size + 2 * margin
         n = max(int(side / max(pitch, size / 20)), 2)
         grid = np.stack(np.mgrid[:n, :n], -1).reshape(-1, 2) + rng.uniform(0, 1, 2)
-        grid = grid + rng.normal(0, rng.uniform(0.1, 0.45), grid.shape)
+        grid[:, 1] += 0.5 * (grid[:, 0] % 2 < 1)
+        jitter = rng.uniform(0.4, 0.9) if neuropil else rng.uniform(0.18, 0.45)
+        grid = grid + rng.normal(0, jitter, grid.shape)
         z = (k - layers // 2) * depth + rng.normal(0, 0.3, len(grid)) * depth
         layer.append(np.column_stack([z, grid * side / n - margin]))
     rest = np.concatenate(layer).astype(np.float32)
     count = len(rest)
     seeds = np.repeat(rest[None], n_frames, axis=0)
+    step = 0.0
     if stack:
         step = radius * rng.uniform(0.03, 0.3) * rng.choice([-1, 1])
         seeds[..., 0] += step * (np.arange(n_frames)[:, None] - n_frames / 2)
@@ -419,7 +428,8 @@ def draw_cells(
     gap = np.zeros(count + 1, bool)
     if not neuropil and rng.random() < 0.5:
         gap[1:] = rng.random(count) < rng.uniform(0.1, 0.7)
-    strength = 1.6 if neuropil else rng.uniform(0.3, 1.2)
+    strength = rng.uniform(1.2, 3.0) if neuropil else rng.uniform(0.3, 1.2)
+    uneven = rng.uniform(0.2, 0.9) if neuropil else 0.17
     shrink = 0.0
     if not neuropil and rng.random() < 0.35:
         shrink = float(rng.uniform(0.5, 0.15 * radius + 0.6))
@@ -428,16 +438,15 @@ def draw_cells(
         radius=radius,
         motion=draw_motion(rng, size, n_frames, strength=strength),
         seeds=seeds,
-        weight=(rng.normal(0, 0.35, count) * pitch * pitch * 0.5).astype(np.float32),
+        weight=(rng.normal(0, uneven, count) * pitch * pitch).astype(np.float32),
         owner=owner,
         gap=gap,
         shrink=shrink,
+        step=float(step),
     )
 
 
-def _merge(
-    rng: np.random.Generator, seeds: Field, owner: Ints, pitch: float
-) -> Ints:
+def _merge(rng: np.random.Generator, seeds: Field, owner: Ints, pitch: float) -> Ints:
     """Join neighbouring seeds into irregular processes."""
     owner = owner.copy()
     for k in rng.permutation(len(seeds))[: int(len(seeds) * rng.uniform(0.1, 0.6))]:

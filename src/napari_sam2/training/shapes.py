@@ -45,6 +45,8 @@ class Buffers:
         float32, pixel coordinates that move and turn with the object.
     y, x
         float32, coordinates that move with the scene's background.
+    z
+        How far the plane has travelled through a stack, px.
     """
 
     index: Ints
@@ -54,6 +56,7 @@ class Buffers:
     u: Field
     y: Field
     x: Field
+    z: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,16 +114,21 @@ def spread_outlines(rng: np.random.Generator, n: int, rough: float) -> Field:
     theta = np.linspace(0, 2 * np.pi, ANGLES, endpoint=False)
     arms = 6
     first = rng.uniform(0, 2 * np.pi, (n, 1))
-    spacing = rng.dirichlet(np.full(arms, 2.0), n) * 2 * np.pi
-    where = (first + np.cumsum(spacing, axis=1))[..., None]
-    length = rng.gamma(1.6, 0.28, (n, arms, 1)) * (rng.random((n, arms, 1)) < 0.7)
-    sharp = np.exp(rng.uniform(np.log(4), np.log(60), (n, arms, 1)))
-    bumps = length * np.exp(sharp * (np.cos(theta - where) - 1))
-    order = np.arange(8, 24)[:, None]
+    spacing = rng.dirichlet(np.full(arms, 1.5), n) * 2 * np.pi
+    where = first + np.cumsum(spacing, axis=1)
+    # Two arms lie along the cell's long axis: most spread cells are spindles.
+    where[:, 0], where[:, 1] = rng.normal((0, np.pi), 0.25, (n, 2)).T
+    length = rng.gamma(1.6, 0.26, (n, arms)) * (rng.random((n, arms)) < 0.45)
+    length[:, :2] = rng.gamma(3.0, 0.22, (n, 2))
+    sharp = np.exp(rng.uniform(np.log(3), np.log(45), (n, arms, 1)))
+    bumps = length[..., None] * np.exp(sharp * (np.cos(theta - where[..., None]) - 1))
+    order = np.arange(6, 22)[:, None]
     ragged = rng.normal(0, rough, (n, order.size, 1)) / np.sqrt(order)
-    rim = (ragged * np.cos(order * theta + 2 * np.pi * rng.random((n, 16, 1)))).sum(1)
-    body = round_outlines(rng, n, 0.12) * 0.55
-    return np.clip(body * (1 + rim) + bumps.sum(axis=1), 0.2, 2.2).astype(np.float32)
+    phase = 2 * np.pi * rng.random((n, order.size, 1))
+    rim = (ragged * np.cos(order * theta + phase)).sum(axis=1)
+    body = round_outlines(rng, n, 0.15) * rng.uniform(0.4, 0.75, (n, 1))
+    table = (body + bumps.sum(axis=1)) * np.exp(rim)
+    return np.clip(table, 0.2, 2.2).astype(np.float32)
 
 
 def _batch(
@@ -213,7 +221,9 @@ def _resolve(
     index = np.zeros(count, np.int32)
     fields = [np.zeros(count, np.float32) for _ in range(4)]
     if parts:
-        which, pixel, level, v, u = (np.concatenate(p) for p in zip(*parts, strict=True))
+        which, pixel, level, v, u = (
+            np.concatenate(p) for p in zip(*parts, strict=True)
+        )
         rank = which.astype(np.float32) if overlap else level
         best = np.full(count, -1, np.float32)
         np.maximum.at(best, pixel, rank)

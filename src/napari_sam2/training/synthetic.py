@@ -31,7 +31,7 @@ _KINDS: dict[scenes.Kind, float] = {
 
 
 def draw_picture(
-    rng: np.random.Generator, size: int = 256
+    rng: np.random.Generator, size: int = 256, *, kind: scenes.Kind | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Draw one picture.
 
@@ -41,6 +41,8 @@ def draw_picture(
         Source of all randomness: the same state gives the same picture.
     size
         Side in pixels, a multiple of 16.
+    kind
+        What to draw; None draws that, too.
 
     Returns
     -------
@@ -54,12 +56,16 @@ def draw_picture(
     ValueError
         When `size` is not a positive multiple of 16.
     """
-    frames, labels = draw_clip(rng, size, n_frames=1)
+    frames, labels = draw_clip(rng, size, n_frames=1, kind=kind)
     return frames[0], labels[0]
 
 
 def draw_clip(
-    rng: np.random.Generator, size: int = 256, n_frames: int = 8
+    rng: np.random.Generator,
+    size: int = 256,
+    n_frames: int = 8,
+    *,
+    kind: scenes.Kind | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Draw a clip: a film of moving cells, or a plane's way through a stack.
 
@@ -71,6 +77,8 @@ def draw_clip(
         Side in pixels, a multiple of 16.
     n_frames
         Number of frames T, at least 1.
+    kind
+        What to draw; None draws that, too.
 
     Returns
     -------
@@ -86,24 +94,29 @@ def draw_clip(
         When `size` is not a positive multiple of 16 or `n_frames` is below 1.
     """
     if size < 16 or size % 16 or n_frames < 1:
-        message = f"size must be a multiple of 16 and n_frames >= 1, not {size}, {n_frames}"
+        message = (
+            f"size must be a multiple of 16 and n_frames >= 1, not {size}, {n_frames}"
+        )
         raise ValueError(message)
     while True:
-        frames, labels = _draw(rng, size, n_frames)
+        frames, labels = _draw(rng, size, n_frames, kind or _draw_kind(rng))
         if labels.any():
             return frames, labels
 
 
-def _draw(
-    rng: np.random.Generator, size: int, n_frames: int
-) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+def _draw_kind(rng: np.random.Generator) -> scenes.Kind:
     chance = np.array(list(_KINDS.values()))
-    kind = list(_KINDS)[int(rng.choice(len(_KINDS), p=chance / chance.sum()))]
+    return list(_KINDS)[int(rng.choice(len(_KINDS), p=chance / chance.sum()))]
+
+
+def _draw(
+    rng: np.random.Generator, size: int, n_frames: int, kind: scenes.Kind
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     stack = bool(rng.random() < (0.85 if kind == "neuropil" else 0.25))
     draw = scenes.draw_cells if kind in {"tissue", "neuropil"} else scenes.draw_blobs
     scene = cast("scenes.Scene", draw(rng, kind, size, n_frames, stack=stack))
     look = optics.draw_look(rng, scene, kind)
-    camera = optics.draw_camera(rng, size, n_frames)
+    camera = optics.draw_camera(rng, size, n_frames, look.style)
     rate = rng.uniform(0, 0.12) * (rng.random() < 0.3)
     images, planes = [], []
     for t in range(n_frames):

@@ -134,13 +134,22 @@ def texture_bank() -> tuple[Field, ...]:
         tiles.append(band)
         tiles.append(_standard(np.maximum(band - 1.3, 0) ** 0.7))
         tiles.append(_standard(-np.abs(band)))
-    for stretch in (3.0, 6.0):
-        ridge = np.hypot(fy * stretch, fx)
-        ridge[0, 0] = 1.0
-        tiles.append(
-            _spectrum_noise(rng, np.exp(-0.5 * (np.log(ridge * 9) / 0.4) ** 2))
-        )
+        dots = ndimage.maximum_filter(band, 3, mode="wrap")
+        tiles.append(_standard(np.clip((dots - 2.6) * 4, 0, 1)))
+    ridge = np.hypot(fy * 4, fx)
+    ridge[0, 0] = 1.0
+    tiles.append(_spectrum_noise(rng, np.exp(-0.5 * (np.log(ridge * 9) / 0.4) ** 2)))
     return tuple(tiles)
+
+
+@lru_cache(maxsize=1)
+def organelle_tiles() -> tuple[Field, Field]:
+    """Two independent smooth tiles with bumps about 24 px apart; see `optics`."""
+    rng = np.random.default_rng(_BANK_SEED + 1)
+    f = np.hypot(fft.fftfreq(TILE)[:, None], fft.rfftfreq(TILE)[None])
+    f[0, 0] = 1.0
+    gain = np.exp(-0.5 * (np.log(f * 40) / 0.3) ** 2)
+    return _spectrum_noise(rng, gain), _spectrum_noise(rng, gain)
 
 
 def read_texture(tile: Field, y: Field, x: Field) -> Field:
