@@ -1,0 +1,175 @@
+"""`napari-sam2 track` on a real file: what it writes, says and refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+
+from napari_sam2.cli import main
+from napari_sam2.stacks.samples import cells_movie
+
+
+def read(path):
+    if path.suffix == ".zarr":
+        return zarr.open_array(path, mode="r")[:]
+    return tifffile.imread(path)
+
+
+def overlap(found, true):
+    return (found & true).sum() / (found | true).sum()
+
+
+@pytest.mark.parametrize("ending", [".tif", ".zarr"])
+def test_labels_have_the_movies_shape_and_the_given_ids(movie, tmp_path, ending, capfd):
+    out = tmp_path / f"new/labels{ending}"
+    args = ["track", movie.path, "--prompts", movie.prompts, "--output", str(out)]
+    assert main([*args, "--device", "cpu", "--json"]) == 0
+    labels = read(out)
+    assert labels.shape == movie.sample.image.shape
+    assert set(np.unique(labels)) == {0, 7, 300}
+    assert overlap(labels[0] == 7, movie.sample.labels[0] == 1) > 0.5
+    assert overlap(labels[0] == 300, movie.sample.labels[0] == 2) > 0.5
+    said = capfd.readouterr()
+    report = json.loads(said.out.splitlines()[-1])
+    assert set(report) == {
+        "frames",
+        "objects",
+        "seconds",
+        "frames_per_second",
+        "peak_memory_mb",
+    }
+    assert (report["frames"], report["objects"]) == (5, 2)
+    assert report["frames_per_second"] == pytest.approx(5 / report["seconds"], rel=0.05)
+    assert 50 < report["peak_memory_mb"] < 50_000
+    assert "5/5 frames [" in said.err
+    assert "frames/s" in said.err
+    assert "left]" in said.err
+
+
+def test_mask_prompts_keep_their_ids(movie, tmp_path):
+    out = tmp_path / "labels.tif"
+    args = ["--mask-prompts", movie.first, "--mask-frame", "0", "--output", str(out)]
+    assert main(["track", movie.path, *args, "--quiet"]) == 0
+    labels = read(out)
+    assert set(np.unique(labels)) == {0, 10, 20, 30}
+    given = tifffile.imread(movie.first)
+    assert overlap(labels[0] == 10, given == 10) > 0.7
+
+
+def test_frames_and_direction_leave_the_others_empty(movie, tmp_path):
+    out = tmp_path / "labels.tif"
+    args = ["--prompts", movie.prompts, "--output", str(out), "--quiet"]
+    more = ["--direction", "forward", "--frames", "0:2"]
+    assert main(["track", movie.path, *args, *more]) == 0
+    assert list(np.flatnonzero(read(out).any(axis=(1, 2)))) == [0, 1]
+
+
+def test_existing_output_is_replaced_whole(movie, tmp_path):
+    out = tmp_path / "labels.tif"
+    out.write_bytes(b"old")
+    args = ["--prompts", movie.prompts, "--output", str(out), "--quiet"]
+    assert main(["track", movie.path, *args]) == 0
+    assert read(out).shape == movie.sample.image.shape
+    assert [p.name for p in tmp_path.iterdir()] == ["labels.tif"]
+
+
+BAD = {
+    "no such movie": (["nowhere.tif"], "nowhere.tif"),
+    "no such prompts": (["--prompts", "nowhere.csv"], "nowhere.csv"),
+    "nothing prompted": (["--prompts", ""], "Nothing is prompted"),
+    "wrong header": (["--prompts", "header.csv"], "must begin with"),
+    "outside": (["--prompts", "outside.csv"], "outside"),
+    "late frame": (["--prompts", "late.csv"], "Frame 99 does not exist"),
+    "axes": (["--axes", "TCZYX"], "TCZYX"),
+    "fixed": (["--fixed", "three"], "Z=3"),
+    "frames": (["--frames", "3:900"], "0:5"),
+    "ending": (["--output", "labels.png"], ".tif or .zarr"),
+    "model": (["--model", "huge"], "nano"),
+    "missing model": (["--model", "sam2.1-large"], "models --download sam2.1-large"),
+    "device": (["--device", "abacus"], "abacus"),
+    "mask shape": (["--mask-prompts", "small.tif"], "(64, 64)"),
+    "mask frame": (["--mask-prompts", "first.tif", "--mask-frame", "9"], "0 to 4"),
+    "unknown option": (["--speed", "11"], "--speed"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_sentence(movie, tmp_path, monkeypatch, capfd, case):
+    changes, expected = BAD[case]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NAPARI_SAM2_MODELS", str(tmp_path))
+    header = "object_id,frame,kind,y,x,y2,x2,label\n"
+    (tmp_path / "header.csv").write_text("frame,y,x\n0,5,5\n")
+    (tmp_path / "outside.csv").write_text(f"{header}1,0,point,500,5,,,1\n")
+    (tmp_path / "late.csv").write_text(f"{header}1,99,point,5,5,,,1\n")
+    tifffile.imwrite(tmp_path / "small.tif", np.ones((64, 64), np.uint8))
+    tifffile.imwrite(tmp_path / "first.tif", tifffile.imread(movie.first))
+    args = {"--prompts": movie.prompts, "--output": "labels.tif"}
+    source = movie.path if changes[0].startswith("--") else changes.pop(0)
+    args.update(zip(changes[::2], changes[1::2], strict=True))
+    flat = [text for pair in args.items() for text in pair]
+    try:
+        status = main(["track", source, *flat])
+    except SystemExit as stopped:  # argparse's way
+        status = stopped.code
+    said = capfd.readouterr()
+    assert status == 2
+    assert len(said.err.strip().splitlines()) == 1, said.err
+    assert expected in said.err
+    assert "Traceback" not in said.err
+    assert not (tmp_path / "labels.tif").exists()
+
+
+def test_output_may_not_be_the_input(movie, capfd):
+    args = ["--prompts", movie.prompts, "--output", movie.path]
+    assert main(["track", movie.path, *args]) == 2
+    assert "is the input itself" in capfd.readouterr().err
+    assert tifffile.imread(movie.path).shape == movie.sample.image.shape
+
+
+def test_a_folder_of_other_things_is_not_replaced(movie, tmp_path, capfd):
+    out = tmp_path / "photos.zarr"
+    out.mkdir()
+    (out / "keep.txt").write_text("mine")
+    args = ["--prompts", movie.prompts, "--output", str(out)]
+    assert main(["track", movie.path, *args]) == 2
+    assert (out / "keep.txt").read_text() == "mine"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to a child")
+def test_ctrl_c_keeps_the_frames_done(movie, tmp_path):
+    short = cells_movie(n_frames=5, size=128).image
+    long = tmp_path / "long.tif"
+    tifffile.imwrite(long, np.tile(short, (80, 1, 1)), metadata={"axes": "TYX"})
+    out = tmp_path / "labels.tif"
+    args = [str(long), "--prompts", movie.prompts, "--output", str(out), "--json"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "napari_sam2", "track", *args],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        seen = ""
+        deadline = time.monotonic() + 120
+        while " 0/400" in seen or "/400 frames" not in seen:
+            assert time.monotonic() < deadline, seen
+            seen = (seen + process.stderr.read(1))[-60:]
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    report = json.loads(said.splitlines()[-1])
+    assert 1 <= report["frames"] < 400
+    labels = read(out)
+    assert labels.shape == (400, 128, 128)
+    filled = labels.any(axis=(1, 2))
+    assert filled[0]
+    assert not filled[report["frames"] :].any()
