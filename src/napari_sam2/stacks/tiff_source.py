@@ -162,22 +162,27 @@ class TiffSource:
             return _decode_with_pillow(page, error)
 
     def _check_whole(self) -> None:
-        handle = self._tiff.filehandle
-        series = self._series
-        start = series.dataoffset
-        missing = start is not None and start + series.nbytes > handle.size
-        if start is None:
-            last = series.pages[len(series.pages) - 1]
-            if last is not None and last.parent is self._tiff:
-                ends = map(
-                    sum, zip(last.dataoffsets, last.databytecounts, strict=False)
-                )
-                missing = max(ends, default=0) > handle.size
-        if missing or self._promises_more_pages():
+        try:
+            cut_short = self._ends_early() or self._promises_more_pages()
+        except (ValueError, IndexError, struct.error):  # half a table of pages
+            cut_short = True
+        if cut_short:
             raise StackError(
-                f"{self._path.name} is cut short: it ends at {handle.size} bytes, "
-                "before its last picture; copy or export it again."
+                f"{self._path.name} is cut short: it ends at "
+                f"{self._tiff.filehandle.size} bytes, before its last picture; copy "
+                "or export it again."
             )
+
+    def _ends_early(self) -> bool:
+        """Tell whether the last picture's data lie beyond the end of the file."""
+        series, size = self._series, self._tiff.filehandle.size
+        if series.dataoffset is not None:
+            return series.dataoffset + series.nbytes > size
+        last = series.pages[len(series.pages) - 1]
+        if last is None or last.parent is not self._tiff:
+            return False
+        ends = map(sum, zip(last.dataoffsets, last.databytecounts, strict=False))
+        return max(ends, default=0) > size
 
     def _promises_more_pages(self) -> bool:
         """Tell whether the chain of pages leads beyond the end of the file."""
