@@ -9,7 +9,8 @@ import pytest
 from scipy import ndimage
 from skimage import io
 
-from napari_sam2.training.datasets import RealPictures, held_aside, to_uint8
+from napari_sam2.training.datasets import RealPictures
+from napari_sam2.training.real_sets import held_aside, to_uint8
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ def test_ids_stay_with_their_objects(kind: Kind) -> None:
         assert frames.max() <= 1
         ids = np.unique(labels)
         np.testing.assert_array_equal(ids[ids > 0], np.arange(1, labels.max() + 1))
-        for before, after in zip(labels[:-1], labels[1:], strict=True):
+        for before, after in pairwise(labels):
             both = (before > 0) & (after > 0)
             if both.any():
                 overlaps.append((before == after)[both].mean())

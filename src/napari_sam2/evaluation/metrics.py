@@ -46,7 +46,10 @@ class Agreement:
 
 def _same_shape(a: NDArray[Any], b: NDArray[Any]) -> None:
     if a.shape != b.shape:
-        message = f"The masks have different shapes, {a.shape} and {b.shape}: resize one first."
+        message = (
+            f"The masks have different shapes, {a.shape} and {b.shape}: "
+            "resize one first."
+        )
         raise ValueError(message)
 
 

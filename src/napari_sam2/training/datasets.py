@@ -1,41 +1,30 @@
 """Real microscopy (and a little natural video) as training pictures and clips.
 
-`RealPictures` reads the folder of public sets once into memory and then draws
-random crops at random scales with random appearance, in the same form as
-`synthetic`. What is held aside for validation is decided by name, not by chance.
-
-Folders, each optional: dsb2018 (`*_image.png`, `*_labels.png`), usiigaci_stills
-(`*_image.tif`, `*_labels.tif`), plant_nuclei_3d (`*_volume.tif`, `*_labels.tif`),
-fibsem_medulla (`volume.tif`, `labels.tif`), davis_train_240p (`<clip>/frames`,
-`<clip>/masks`). Anything else in the folder is left alone.
+`RealPictures` reads the folder of public sets once into memory (`real_sets`) and
+then draws random crops at random scales with random appearance, in the same form
+as `synthetic`.
 """
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
-from skimage import io, measure
+from skimage import measure
 
 from napari_sam2.training import warps
+from napari_sam2.training.real_sets import read_sets
 from napari_sam2.training.retouch import draw_retouch
 from napari_sam2.training.synthetic import relabel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
-    Split = Literal["train", "val"]
-    Sample = tuple[NDArray[np.float32], NDArray[np.int32]]
+    from napari_sam2.training.real_sets import RealItem, Split
 
-VAL_STILLS = ("set37", "set45")
-VAL_PLANT = "1136"
-FIBSEM_VAL_SLICES = 30
-FIBSEM_GAP = 5
+    Sample = tuple[NDArray[np.float32], NDArray[np.int32]]
 
 _PICTURE_SHARE = {
     "dsb2018": 0.5,
@@ -55,31 +44,6 @@ _SMALLEST_SIDE = 96.0
 _LARGEST_STRETCH = 1.5
 
 
-@dataclass(frozen=True, kw_only=True)
-class RealItem:
-    """One picture, volume or film with its labels.
-
-    Attributes
-    ----------
-    source
-        Name of the set (its folder).
-    name
-        Name within the set.
-    image
-        (T, h, w) or (T, h, w, 3) uint8; T is 1 for a picture.
-    labels
-        (T, h, w) uint16, 0 background.
-    isotropic
-        True when T is a spatial axis that may be swapped with the others.
-    """
-
-    source: str
-    name: str
-    image: NDArray[np.uint8]
-    labels: NDArray[np.uint16]
-    isotropic: bool = False
-
-
 @dataclass(kw_only=True)
 class _Group:
     """Items of one set and how often each is drawn."""
@@ -90,101 +54,7 @@ class _Group:
         """Rarer picture shapes (stains, in dsb2018) are drawn more often."""
         shapes = [str(item.image.shape[1:]) for item in self.items]
         chance = np.array([shapes.count(shape) ** -0.5 for shape in shapes])
-        return chance / chance.sum()
-
-
-def held_aside(name: str) -> bool:
-    """Whether a dsb2018 picture belongs to validation (about 15 %, by its name)."""
-    digest = hashlib.sha256(name.encode()).digest()
-    return digest[0] % 100 < 15
-
-
-def to_uint8(image: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """Stretch to 8 bits between robust percentiles (0.1 and 99.9) of the whole.
-
-    Parameters
-    ----------
-    image
-        Any shape and numeric dtype.
-    """
-    values = image.astype(np.float32)
-    low, high = np.percentile(
-        values.ravel()[:: max(values.size // 500_000, 1)], (0.1, 99.9)
-    )
-    scaled = (values - np.float32(low)) / np.float32(max(float(high - low), 1e-6))
-    return np.rint(np.clip(scaled, 0, 1) * 255).astype(np.uint8)
-
-
-def _labels(path: Path) -> NDArray[np.uint16]:
-    return np.asarray(io.imread(path), dtype=np.uint16)
-
-
-def _read_pairs(folder: Path, suffix: str, split: Split) -> Iterator[RealItem]:
-    """Single pictures stored as `NAME_image` and `NAME_labels`."""
-    for path in sorted(folder.glob(f"*_image{suffix}")):
-        name = path.name.removesuffix(f"_image{suffix}")
-        val = (
-            name in VAL_STILLS if folder.name == "usiigaci_stills" else held_aside(name)
-        )
-        if val != (split == "val"):
-            continue
-        image = np.asarray(io.imread(path))
-        if image.ndim == 3:
-            image = image[..., :3]
-            if (image == image[..., :1]).all():
-                image = image[..., 0]
-        labels = _labels(path.with_name(f"{name}_labels{suffix}"))
-        yield RealItem(
-            source=folder.name,
-            name=name,
-            image=to_uint8(image)[None],
-            labels=labels[None],
-        )
-
-
-def _read_plant(folder: Path, split: Split) -> Iterator[RealItem]:
-    for path in sorted(folder.glob("*_volume.tif")):
-        name = path.name.removesuffix("_volume.tif")
-        if (name == VAL_PLANT) == (split == "val"):
-            yield RealItem(
-                source=folder.name,
-                name=name,
-                image=to_uint8(io.imread(path)),
-                labels=_labels(path.with_name(f"{name}_labels.tif")),
-                isotropic=True,
-            )
-
-
-def _read_fibsem(folder: Path, split: Split) -> Iterator[RealItem]:
-    path = folder / "volume.tif"
-    if not path.exists():
-        return
-    image, labels = to_uint8(io.imread(path)), _labels(folder / "labels.tif")
-    first = max(len(image) - FIBSEM_VAL_SLICES, 1)
-    part = (
-        slice(first, None) if split == "val" else slice(0, max(first - FIBSEM_GAP, 1))
-    )
-    yield RealItem(
-        source=folder.name,
-        name=f"slices {part.start} to {part.stop or len(image)}",
-        image=image[part],
-        labels=labels[part],
-        isotropic=True,
-    )
-
-
-def _read_davis(folder: Path, split: Split) -> Iterator[RealItem]:
-    if split == "val":
-        return
-    for clip in sorted(path for path in folder.glob("*") if path.is_dir()):
-        frames = [io.imread(path) for path in sorted((clip / "frames").glob("*"))]
-        masks = [io.imread(path) for path in sorted((clip / "masks").glob("*"))]
-        yield RealItem(
-            source=folder.name,
-            name=clip.name,
-            image=np.stack(frames).astype(np.uint8)[..., :3],
-            labels=np.stack([mask > 0 for mask in masks]).astype(np.uint16),
-        )
+        return np.asarray(chance / chance.sum(), dtype=np.float64)
 
 
 class RealPictures:
@@ -211,13 +81,7 @@ class RealPictures:
     def __init__(self, data_dir: Path | str, split: Split = "train") -> None:
         folder = Path(data_dir)
         self.split = split
-        self.items: list[RealItem] = [
-            *_read_pairs(folder / "dsb2018", ".png", split),
-            *_read_pairs(folder / "usiigaci_stills", ".tif", split),
-            *_read_plant(folder / "plant_nuclei_3d", split),
-            *_read_fibsem(folder / "fibsem_medulla", split),
-            *_read_davis(folder / "davis_train_240p", split),
-        ]
+        self.items: list[RealItem] = list(read_sets(folder, split))
         self._groups: dict[str, _Group] = {}
         for item in self.items:
             if item.labels.any():
@@ -254,7 +118,7 @@ class RealPictures:
             y, x = window.coordinates(size)
             plane = warps.resample_labels(labels, y, x)
             if item.isotropic:
-                plane = measure.label(plane, connectivity=1)
+                plane = _connected(plane)
             plane = relabel(plane)
             if not plane.any():
                 continue
@@ -304,7 +168,7 @@ class RealPictures:
 
 
 def _swapped(rng: np.random.Generator, item: RealItem) -> RealItem:
-    """The item with its slices taken along a random axis, where that makes sense."""
+    """Take the slices along a random axis, where that makes sense."""
     if not item.isotropic:
         return item
     axis = int(rng.integers(3))
@@ -326,7 +190,7 @@ def _a_frame(
 def _draw_window(
     rng: np.random.Generator, labels: NDArray[np.uint16], size: int
 ) -> warps.Window:
-    """A crop around a random labelled pixel; side log-uniform, aspect +-20 %."""
+    """Draw a crop around a random labelled pixel; side log-uniform, aspect +-20 %."""
     shape = np.array(labels.shape, dtype=float)
     smallest = min(_SMALLEST_SIDE, 0.65 * shape.min())
     side = np.exp(rng.uniform(np.log(smallest), np.log(shape.max())))
@@ -357,7 +221,7 @@ def _draw_window(
 
 
 def _order(rng: np.random.Generator, n: int, n_frames: int, stride: int) -> list[int]:
-    """Indices of consecutive frames, turning round at the ends of a short item."""
+    """List consecutive frames, turning round at the ends of a short item."""
     start = int(rng.integers(max(n - (n_frames - 1) * stride, 1)))
     steps = start + stride * np.arange(n_frames)
     period = max(2 * n - 2, 1)
@@ -387,10 +251,15 @@ def _consecutive(
     return np.stack(pixels), labels
 
 
+def _connected(labels: NDArray[np.integer]) -> NDArray[np.integer]:
+    """Tell apart the connected pieces of each label, in 2-D or 3-D."""
+    return np.asarray(measure.label(labels, connectivity=1))  # type: ignore[no-untyped-call]
+
+
 def _pieces(labels: NDArray[np.uint16]) -> NDArray[np.int32]:
     """3-D connected pieces of each label, found at half resolution."""
     small = labels[:, ::2, ::2]
-    pieces = measure.label(small, connectivity=1)
+    pieces = _connected(small)
     full = pieces.repeat(2, axis=1).repeat(2, axis=2)
     full = full[:, : labels.shape[1], : labels.shape[2]]
     # A pixel takes its coarse pixel's piece only if that has the same label.
@@ -402,7 +271,7 @@ def _pieces(labels: NDArray[np.uint16]) -> NDArray[np.int32]:
 def _moved_picture(
     rng: np.random.Generator, item: RealItem, size: int, n_frames: int
 ) -> Sample:
-    """A still made to move: the window drifts, turns, breathes and bends."""
+    """Make a still move: the window drifts, turns, breathes and bends."""
     image, labels = item.image[0], item.labels[0]
     window = _draw_window(rng, labels, size)
     speed = rng.choice([0.005, 0.015, 0.04])

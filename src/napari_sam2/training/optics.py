@@ -1,4 +1,4 @@
-"""How a synthetic scene looks: contrast of the microscope, then the camera.
+"""How a synthetic scene looks: the contrast mechanism of the microscope.
 
 A look is drawn once a clip; `Look.render` turns the geometry of a frame into an
 image. All looks read the same buffers: thickness comes from the depth inside an
@@ -137,13 +137,13 @@ class Look:
 
     def _profile(self, b: Buffers) -> Field:
         """How the signal is distributed from rim to centre, about [0, 1]."""
-        soft = np.clip(b.depth * np.float32(0.8), 0, 1)
+        soft: Field = np.clip(b.depth * np.float32(0.8), 0, 1)
         width = np.float32(0.8 + 0.12 * self.radius * self.p[1])
         kind = self.p[0]
         if kind < 0.35:
             return soft
         if kind < 0.65:
-            return soft * np.sqrt(np.clip(b.level, 0, 1))
+            return np.asarray(soft * np.sqrt(np.clip(b.level, 0, 1)), np.float32)
         rim = np.exp(-((b.depth / width - 1) ** 2))
         inside = np.float32(0.6 * self.p[2] ** 2)
         return np.asarray(soft * (inside + (1 - inside) * rim), dtype=np.float32)
@@ -166,7 +166,7 @@ class Look:
         height += (1 - flat) * np.clip(b.depth / bulge, 0, 1)
         height *= self.gain[b.index]
         rough = self._texture(b) + np.float32(self.nucleus_gain) * self._inner(b)
-        return height * (1 + rough)
+        return np.asarray(height * (1 + rough), dtype=np.float32)
 
     def _phase(self, b: Buffers, bleach: np.float32) -> Field:
         """Phase contrast: background minus (thickness minus its surroundings)."""
@@ -176,7 +176,7 @@ class Look:
         broad = textures.blur(height, 5 + 14 * self.p[5])
         image = height - np.float32(0.7) * narrow - np.float32(0.25) * broad
         ground = np.float32(0.12 * self.p[6]) * self.skins[2].on_background(b)
-        return np.float32(0.3) * ground - image
+        return np.asarray(np.float32(0.3) * ground - image, dtype=np.float32)
 
     def _dic(self, b: Buffers, bleach: np.float32) -> Field:
         height = textures.blur(self._thickness(b), 0.8 + 1.5 * self.p[4])
@@ -194,7 +194,7 @@ class Look:
             0.6 + self.skins[2].on_background(b), 0, 3
         )
         amount = np.stack([matrix, np.maximum(density, 0), inner], axis=-1)
-        return np.exp(-amount @ (1 - self.colours))
+        return np.asarray(np.exp(-amount @ (1 - self.colours)), dtype=np.float32)
 
     def _em(self, b: Buffers, bleach: np.float32) -> Field:
         """Electron microscopy: dark membranes, organelles, granular cytoplasm."""
@@ -210,7 +210,8 @@ class Look:
         depth = np.float32(0.3 + 0.3 * self.p[1])
         tone = np.float32(1.2 * self.p[4] - 0.85) * body
         lines = np.maximum(membrane, np.float32(0.8) * shell)
-        return 0.65 + grey + fine + inner + tone - depth * lines + ground
+        image = 0.65 + grey + fine + inner + tone - depth * lines + ground
+        return np.asarray(image, dtype=np.float32)
 
     def _organelles(self, b: Buffers, margin: np.float32) -> tuple[Field, Field]:
         """Bodies and their membranes: level sets of a field that turns with depth."""
@@ -234,7 +235,8 @@ class Look:
         inside = inside + self.colours[2] * (0.5 + 0.3 * self._texture(b))[..., None]
         ground = 0.5 + 0.5 * self.skins[2].on_background(b)
         outside = self.colours[0] * ground[..., None]
-        return np.where((b.index > 0)[..., None], inside, outside)
+        image = np.where((b.index > 0)[..., None], inside, outside)
+        return np.asarray(image, dtype=np.float32)
 
 
 def _colours(rng: np.random.Generator, style: Style) -> Field:
@@ -279,102 +281,4 @@ def draw_look(rng: np.random.Generator, scene: Scene, kind: Kind) -> Look:
         nucleus_gain=float(rng.normal(0, 0.5)) if has_nucleus else 0.0,
         p=rng.random(8).astype(np.float32),
         colours=_colours(rng, style),
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Camera:
-    """Optics and sensor shared by the frames of a clip.
-
-    Attributes
-    ----------
-    focus
-        (T,) blur in px of each frame.
-    shade, veil
-        (H, W) uneven illumination (a factor) and stray light (added).
-    shot, read
-        Strength of noise growing with the root of the signal, and constant.
-    grain
-        Correlation length of the noise in px (0: white).
-    window
-        Low and high end of the display window as shares of the robust range.
-    gamma, invert, tint
-        Tone curve, negative, and colour of a grey image, (3,).
-    """
-
-    focus: Field
-    shade: Field
-    veil: Field
-    shot: float
-    read: float
-    grain: float
-    window: tuple[float, float]
-    gamma: float
-    invert: bool
-    tint: Field
-
-    def expose(self, rng: np.random.Generator, images: list[Field]) -> Field:
-        """Turn rendered frames into pictures, (T, H, W, 3) float32 in [0, 1].
-
-        The display window is one for the whole clip, as for a real stack.
-        """
-        low, high = np.percentile(images[0].ravel()[::7], [0.5, 99.5])
-        extent = max(float(high - low), 1e-3)
-        frames = []
-        for t, image in enumerate(images):
-            value = (image - np.float32(low)) / np.float32(extent)
-            if value.ndim == 3:
-                planes = [self._sensor(rng, value[..., c], t) for c in range(3)]
-                frames.append(np.stack(planes, axis=-1))
-            else:
-                frames.append(self._sensor(rng, value, t)[..., None])
-        first = frames[0][::3, ::3]
-        low, high = np.percentile(first, [0.5, 99.5])
-        extent = max(float(high - low), 1e-3)
-        low, high = low - self.window[0] * extent, high + self.window[1] * extent
-        tones = (np.stack(frames) - np.float32(low)) / np.float32(high - low)
-        np.clip(tones, 0, 1, out=tones)
-        if abs(self.gamma - 1) > 0.05:
-            tones = tones ** np.float32(self.gamma)
-        if self.invert:
-            tones = 1 - tones
-        if tones.shape[-1] == 1:
-            tones = tones * self.tint
-        return np.ascontiguousarray(tones, dtype=np.float32)
-
-    def _sensor(self, rng: np.random.Generator, value: Field, t: int) -> Field:
-        value = textures.blur(value, float(self.focus[t])) * self.shade + self.veil
-        noise = rng.standard_normal(value.shape, np.float32)
-        if self.grain > 0.3:
-            noise = textures.blur(noise, self.grain) * np.float32(3.5 * self.grain)
-        shot = np.float32(self.shot) * np.sqrt(np.maximum(value, 0))
-        return value + noise * (shot + np.float32(self.read))
-
-
-def draw_camera(
-    rng: np.random.Generator, size: int, n_frames: int, style: Style
-) -> Camera:
-    """Draw the optics and the sensor of a clip (fluorescence is the noisy one)."""
-    focus = rng.uniform(0, 1.2) + (rng.uniform(0, 2.5) if rng.random() < 0.2 else 0)
-    breathing = np.exp(np.cumsum(rng.normal(0, 0.08, n_frames)))
-    uneven = rng.uniform(0, 0.5) * (rng.random() < 0.6)
-    veil = rng.uniform(0, 0.3) * (rng.random() < 0.4)
-    noisy = rng.random() < (0.35 if style == "fluorescence" else 0.12)
-    tint = np.ones(3)
-    if rng.random() < 0.15:
-        tint = rng.uniform(0.2, 1, 3)
-    shade = 1 + uneven * 0.4 * textures.smooth_noise(rng, size, int(rng.integers(3, 5)))
-    return Camera(
-        focus=(focus * breathing).astype(np.float32),
-        shade=np.maximum(shade, 0.2).astype(np.float32),
-        veil=np.float32(veil) * textures.smooth_noise(rng, size, 4),
-        shot=float(rng.uniform(0.1, 0.6) if noisy else rng.uniform(0, 0.1)),
-        read=float(rng.uniform(0.02, 0.15) if noisy else rng.uniform(0, 0.04)),
-        grain=0.0
-        if style == "stain"
-        else float(rng.choice([0.0, 0.5, 0.9], p=[0.6, 0.25, 0.15])),
-        window=(float(rng.uniform(-0.02, 0.25)), float(rng.uniform(-0.05, 0.5))),
-        gamma=float(np.exp(rng.normal(0, 0.25))),
-        invert=bool(rng.random() < 0.12),
-        tint=tint.astype(np.float32),
     )

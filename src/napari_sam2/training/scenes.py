@@ -4,6 +4,8 @@ A scene is drawn once a clip (layout and motion of every object) and asked for t
 geometry of each frame. It is either a film (things move, divide, die, cross) or a
 stack (the plane travels through resting 3-D objects).
 
+Space-filling cells are in `tissue`.
+
 Shapes: T frames, N objects, A outline angles, H = W = size.
 """
 
@@ -76,7 +78,7 @@ def draw_motion(
     """Drift, jitter and warp of a clip; a picture only has the warp."""
     steady = rng.random() < 0.5
     drift = rng.normal(0, 0.3 if steady else 2.0 * strength, 2)
-    jitter = rng.normal(0, rng.choice([0.1, 0.6, 2.0]), (n_frames, 2))
+    jitter = rng.normal(0, float(rng.choice([0.1, 0.6, 2.0])), (n_frames, 2))
     shift = np.arange(n_frames)[:, None] * drift + jitter * (n_frames > 1)
     nodes = int(rng.integers(4, 9 if strength <= 1 else 16))
     weakest = 0.12 if strength > 1.2 else 0.0
@@ -97,7 +99,7 @@ def scatter(
     side = size + 2 * margin
     pitch = max(pitch, side / np.sqrt(3 * _MAX_BLOBS), 2.0)
     n = max(round(side / pitch), 1)
-    grid = np.stack(np.mgrid[:n, :n], axis=-1).reshape(-1, 2).astype(np.float32)
+    grid = np.moveaxis(np.mgrid[:n, :n], 0, -1).reshape(-1, 2).astype(np.float32)
     grid[:, 1] += 0.5 * (grid[:, 0] % 2)
     jitter = rng.uniform(0.1, 0.5)
     grid += rng.uniform(-jitter, jitter, grid.shape)
@@ -207,8 +209,8 @@ def _radius(rng: np.random.Generator, kind: Kind, size: int) -> float:
     return float(np.exp(rng.uniform(np.log(low), np.log(high)))) * size / 256
 
 
-def _wander(rng: np.random.Generator, n_frames: int, n: int, speed: float) -> Field:
-    """Persistent random walks that start at 0, (T, N, 2) float32 px."""
+def wander(rng: np.random.Generator, n_frames: int, n: int, speed: float) -> Field:
+    """Draw persistent random walks that start at 0, (T, N, 2) float32 px."""
     steady = rng.normal(0, 1, (1, n, 2))
     wobble = rng.normal(0, 1, (n_frames, n, 2))
     each = np.exp(rng.normal(0, 0.7, (1, n, 1)))
@@ -230,7 +232,7 @@ def draw_blobs(
     axes, bend = _proportions(rng, kind, n)
     sizes = radius * np.exp(rng.normal(0, rng.uniform(0.03, 0.4), (n, 1)))
     speed = 0.0 if stack else float(radius * rng.choice([0.03, 0.1, 0.3]))
-    centre = place[None] + _wander(rng, n_frames, n, speed)
+    centre = place[None] + wander(rng, n_frames, n, speed)
     spin = rng.normal(0, 0.02 if stack else rng.choice([0.02, 0.12]), (n_frames, n))
     aligned = rng.normal(rng.uniform(0, 6.3), rng.choice([0.2, 1.0, 9.0]), n)
     angle = aligned + np.cumsum(spin, axis=0)
@@ -267,7 +269,7 @@ def draw_blobs(
 
 
 def _grow(scene: BlobScene, parent: NDArray[np.intp], *, times: int) -> BlobScene:
-    """The scene with `times` copies of some objects appended."""
+    """Append `times` copies of some objects to the scene."""
     pick = np.tile(parent, times)
 
     def per_object(a: NDArray[np.generic], axis: int) -> NDArray[np.generic]:
@@ -333,7 +335,7 @@ def _add_debris(rng: np.random.Generator, scene: BlobScene, size: int) -> BlobSc
         return scene
     grown = _grow(scene, rng.integers(0, n, count + large), times=1)
     place = rng.uniform(0, size, (count + large, 2))
-    walk = _wander(rng, n_frames, count + large, 0.02 * size)
+    walk = wander(rng, n_frames, count + large, 0.02 * size)
     grown.centre[:, n:] = place + walk * rng.choice([0.0, 1.0])
     speck = rng.uniform(1.0, 3.0, (count + large, 1))
     speck[count:] = rng.uniform(0.1, 0.25) * size
@@ -342,117 +344,3 @@ def _add_debris(rng: np.random.Generator, scene: BlobScene, size: int) -> BlobSc
     grown.alive[:, n:] = True
     grown.labelled[n + 1 :] = False
     return grown
-
-
-@dataclass(frozen=True, kw_only=True)
-class CellScene:
-    """Space-filling cells; the implementation of `Scene` for tissue and neuropil.
-
-    Attributes
-    ----------
-    labelled
-        (N + 1,) bool.
-    radius
-        Typical radius in px.
-    motion
-        Motion of the whole scene.
-    seeds
-        (T, S, 3) float32 (z, y, x) in px from the plane shown.
-    weight, owner
-        (S,) float32 px² and int32 object number.
-    gap
-        (N + 1,) bool, objects that are empty space.
-    shrink
-        Half the width of the space between cells, px.
-    step
-        How far the plane travels from frame to frame, px.
-    """
-
-    labelled: NDArray[np.bool_]
-    radius: float
-    motion: Motion
-    seeds: Field
-    weight: Field
-    owner: Ints
-    gap: NDArray[np.bool_]
-    shrink: float
-    step: float
-
-    def at(self, t: int) -> Buffers:
-        """Geometry of frame t."""
-        y, x = self.motion.coordinates(t)
-        shown = shapes.paint_cells(self.seeds[t], self.weight, self.owner, y, x)
-        empty = self.gap[shown.index] | (shown.depth < self.shrink)
-        keep = (~empty).astype(np.float32)
-        return replace(
-            shown,
-            index=shown.index * ~empty,
-            depth=(shown.depth - np.float32(self.shrink)) * keep,
-            level=shown.level * keep,
-            z=self.step * t,
-        )
-
-
-def draw_cells(
-    rng: np.random.Generator, kind: Kind, size: int, n_frames: int, *, stack: bool
-) -> CellScene:
-    """Draw tissue or neuropil with its motion (or the plane's way through it)."""
-    neuropil = kind == "neuropil"
-    smallest = 9 if neuropil else 6
-    radius = float(np.exp(rng.uniform(np.log(smallest), np.log(55)))) * size / 256
-    pitch = radius * (1.1 if neuropil else 1.9)
-    depth = 1.2 * pitch if (stack or neuropil) else 0.0
-    layers = 3 if depth else 1
-    margin = 1.5 * radius
-    layer = []
-    for k in range(layers):
-        side = size + 2 * margin
-        n = max(int(side / max(pitch, size / 20)), 2)
-        grid = np.stack(np.mgrid[:n, :n], -1).reshape(-1, 2) + rng.uniform(0, 1, 2)
-        grid[:, 1] += 0.5 * (grid[:, 0] % 2 < 1)
-        jitter = rng.uniform(0.4, 0.9) if neuropil else rng.uniform(0.18, 0.45)
-        grid = grid + rng.normal(0, jitter, grid.shape)
-        z = (k - layers // 2) * depth + rng.normal(0, 0.3, len(grid)) * depth
-        layer.append(np.column_stack([z, grid * side / n - margin]))
-    rest = np.concatenate(layer).astype(np.float32)
-    count = len(rest)
-    seeds = np.repeat(rest[None], n_frames, axis=0)
-    step = 0.0
-    if stack:
-        step = radius * rng.uniform(0.03, 0.3) * rng.choice([-1, 1])
-        seeds[..., 0] += step * (np.arange(n_frames)[:, None] - n_frames / 2)
-    seeds[..., 1:] += _wander(rng, n_frames, count, radius * rng.uniform(0, 0.06))
-    owner = np.arange(1, count + 1, dtype=np.int32)
-    if neuropil:
-        owner = _merge(rng, rest, owner, pitch)
-    gap = np.zeros(count + 1, bool)
-    if not neuropil and rng.random() < 0.5:
-        gap[1:] = rng.random(count) < rng.uniform(0.1, 0.7)
-    strength = rng.uniform(1.2, 3.0) if neuropil else rng.uniform(0.3, 1.2)
-    uneven = rng.uniform(0.2, 0.9) if neuropil else 0.17
-    shrink = 0.0
-    if not neuropil and rng.random() < 0.35:
-        shrink = float(rng.uniform(0.5, 0.15 * radius + 0.6))
-    return CellScene(
-        labelled=np.concatenate([[False], ~gap[1:]]),
-        radius=radius,
-        motion=draw_motion(rng, size, n_frames, strength=strength),
-        seeds=seeds,
-        weight=(rng.normal(0, uneven, count) * pitch * pitch).astype(np.float32),
-        owner=owner,
-        gap=gap,
-        shrink=shrink,
-        step=float(step),
-    )
-
-
-def _merge(rng: np.random.Generator, seeds: Field, owner: Ints, pitch: float) -> Ints:
-    """Join neighbouring seeds into irregular processes."""
-    owner = owner.copy()
-    for k in rng.permutation(len(seeds))[: int(len(seeds) * rng.uniform(0.1, 0.6))]:
-        distance = ((seeds - seeds[k]) ** 2).sum(axis=1)
-        distance[k] = np.inf
-        near = int(distance.argmin())
-        if distance[near] < (2 * pitch) ** 2:
-            owner[k] = owner[near]
-    return owner

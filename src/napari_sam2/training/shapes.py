@@ -11,6 +11,7 @@ Shapes: N objects, A angles of an outline table, H rows, W columns.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -97,7 +98,7 @@ def round_outlines(rng: np.random.Generator, n: int, rough: float) -> Field:
     size = rng.normal(0, rough, (n, order.size, 1)) / order[:, None] ** 0.8
     theta = np.linspace(0, 2 * np.pi, ANGLES, endpoint=False)
     table = 1 + (size * np.cos(order[:, None] * theta + phase)).sum(axis=1)
-    return np.clip(table, 0.35, 2.0).astype(np.float32)
+    return np.asarray(np.clip(table, 0.35, 2.0), dtype=np.float32)
 
 
 def rod_outlines(rng: np.random.Generator, n: int) -> Field:
@@ -128,7 +129,7 @@ def spread_outlines(rng: np.random.Generator, n: int, rough: float) -> Field:
     rim = (ragged * np.cos(order * theta + phase)).sum(axis=1)
     body = round_outlines(rng, n, 0.15) * rng.uniform(0.4, 0.75, (n, 1))
     table = (body + bumps.sum(axis=1)) * np.exp(rim)
-    return np.clip(table, 0.2, 2.2).astype(np.float32)
+    return np.asarray(np.clip(table, 0.2, 2.2), dtype=np.float32)
 
 
 def _batch(
@@ -195,7 +196,7 @@ def paint_blobs(
     y_flat, x_flat = y.ravel(), x.ravel()
     parts: list[tuple[NDArray[np.intp], NDArray[np.intp], Field, Field, Field]] = []
     limits = (0, *_HALF_SIDES)
-    for low, half in zip(limits[:-1], limits[1:], strict=True):
+    for low, half in pairwise(limits):
         last = half == _HALF_SIDES[-1]
         group = visible & (reach > low - 3) & ((reach <= half - 3) | last)
         pick = np.flatnonzero(group)

@@ -3,7 +3,7 @@
 Domain randomisation after SynthSeg (Billot et al. 2023) and AnyStar (Dey et al.
 2024): shapes, crowding, contrast mechanism, texture, optics and noise are drawn so
 widely that a real image is one more variation. `scenes` decides what is there and
-how it moves, `shapes` rasterises, `optics` makes it look like something.
+how it moves, `shapes` rasterises, `optics` and `camera` make it look like something.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from napari_sam2.training import optics, scenes
+from napari_sam2.training import camera, optics, scenes, tissue
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -113,21 +113,21 @@ def _draw(
     rng: np.random.Generator, size: int, n_frames: int, kind: scenes.Kind
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     stack = bool(rng.random() < (0.85 if kind == "neuropil" else 0.25))
-    draw = scenes.draw_cells if kind in {"tissue", "neuropil"} else scenes.draw_blobs
+    draw = tissue.draw_cells if kind in {"tissue", "neuropil"} else scenes.draw_blobs
     scene = cast("scenes.Scene", draw(rng, kind, size, n_frames, stack=stack))
     look = optics.draw_look(rng, scene, kind)
-    camera = optics.draw_camera(rng, size, n_frames, look.style)
+    sensor = camera.draw_camera(rng, size, n_frames, noisy=look.style == "fluorescence")
     rate = rng.uniform(0, 0.12) * (rng.random() < 0.3)
     images, planes = [], []
     for t in range(n_frames):
         buffers = scene.at(t)
         images.append(look.render(buffers, float(np.exp(-rate * t))))
         planes.append(np.where(scene.labelled[buffers.index], buffers.index, 0))
-    return camera.expose(rng, images), relabel(np.stack(planes))
+    return sensor.expose(rng, images), relabel(np.stack(planes))
 
 
 def relabel(labels: NDArray[np.integer]) -> NDArray[np.int32]:
-    """Number the objects 1..K in order and drop what is too small to click.
+    """Renumber the objects 1..K in order and drop what is too small to click.
 
     Parameters
     ----------

@@ -60,11 +60,11 @@ class Window:
         height, width = (np.float32(side) for side in self.sides)
         y = (cosine * v - sine * u) * height + np.float32(self.centre[0])
         x = (sine * v + cosine * u) * width + np.float32(self.centre[1])
-        return y, x
+        return y.astype(np.float32, copy=False), x.astype(np.float32, copy=False)
 
 
 def _mirror(index: NDArray[np.intp], n: int) -> NDArray[np.intp]:
-    """Indices reflected into 0..n-1."""
+    """Reflect indices into 0..n-1."""
     index = np.abs(index) % max(2 * n - 2, 1)
     return np.minimum(index, 2 * n - 2 - index)
 
@@ -76,7 +76,7 @@ def _pooled(plane: NDArray[Any], factor: int) -> Field:
     for i in range(factor):
         for j in range(factor):
             total += plane[i:height:factor, j:width:factor]
-    return total / np.float32(factor * factor)
+    return np.asarray(total / np.float32(factor * factor), dtype=np.float32)
 
 
 def _box(
@@ -111,7 +111,7 @@ def resample(image: NDArray[np.uint8], y: Field, x: Field, scale: float) -> Fiel
     """
     factor = max(int(scale + 0.35), 1)
     rows, columns, top, left = _box(y, x, image.shape, factor)
-    source = image[rows, columns]
+    source: NDArray[Any] = image[rows, columns]
     if factor > 1 and min(source.shape[:2]) >= 2 * factor:
         source = _pooled(source, factor)
     else:
@@ -136,7 +136,7 @@ def resample_labels(labels: NDArray[np.integer], y: Field, x: Field) -> NDArray[
     """Read labels (h, w) at coordinates, nearest, mirrored beyond the border."""
     row = _mirror(np.rint(y).astype(np.intp), labels.shape[0])
     column = _mirror(np.rint(x).astype(np.intp), labels.shape[1])
-    return labels.ravel()[row * labels.shape[1] + column]
+    return np.asarray(labels.ravel()[row * labels.shape[1] + column])
 
 
 def elastic(rng: np.random.Generator, size: int, strength: float) -> Field:
