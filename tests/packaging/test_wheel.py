@@ -66,7 +66,7 @@ def installed(wheel, tmp_path_factory):
     home = tmp_path_factory.mktemp("empty")
     venv.EnvBuilder(with_pip=True).create(home)
     scripts = home / ("Scripts" if os.name == "nt" else "bin")
-    pip = (scripts / "python", "-m", "pip", "install", "-q")
+    pip = (scripts / "python", "-m", "pip", "install", "-q", "--no-compile")
     run(*pip, "-c", ROOT / "constraints.txt", wheel)
     return scripts
 
