@@ -75,19 +75,19 @@ def run_headless(folder: Path, *, model: str = "nano", device: str = "auto") -> 
     print(
         f"Sample movie of {len(sample.image)} frames; one click on a cell in frame 0."
     )
-    stack = open_stack(sample.image, axes=sample.axes)
-    session = Session(load_model(model, device=device), stack)
-    session.add_points(1, frame, np.array([[y, x]]), np.array([1]))
-    followed = follow(session)
-    labels = folder / "labels.tif"
-    save_labels(session.labels, labels)
-    picture = folder / "overview.png"
-    write_contact_sheet(
-        picture, stack, np.asarray(session.labels), clicks=[sample.click]
-    )
-    found = np.asarray(session.labels).any(axis=(1, 2)).sum()
+    labels, picture = folder / "labels.tif", folder / "overview.png"
+    with (
+        open_stack(sample.image, axes=sample.axes) as stack,
+        Session(load_model(model, device=device), stack) as session,
+    ):
+        session.add_points(1, frame, [(y, x)], [1])
+        followed = follow(session)
+        save_labels(session.labels, labels)
+        planes = np.asarray(session.labels)
+        write_contact_sheet(picture, stack, planes, clicks=[sample.click])
+    found = np.count_nonzero(planes.any(axis=(1, 2)))
     print(
-        f"The cell was found in {found} of {stack.n_frames} frames "
+        f"The cell was found in {found} of {len(planes)} frames "
         f"({followed.frames_per_second:.1f} frames/s)."
     )
     print(f"Labels:  {labels}")

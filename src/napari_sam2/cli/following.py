@@ -37,6 +37,8 @@ class Followed:
         The process's largest resident set so far, in megabytes (10⁶ bytes).
     interrupted : bool
         Whether Ctrl-C ended it.
+    unread : tuple of str
+        What is wrong with each frame that could not be read; they are not in `frames`.
     """
 
     frames: int
@@ -44,6 +46,7 @@ class Followed:
     seconds: float
     peak_memory_mb: float
     interrupted: bool
+    unread: tuple[str, ...] = ()
 
     @property
     def frames_per_second(self) -> float:
@@ -102,6 +105,7 @@ def follow(
         Show no bar.
     """
     done: set[int] = set()
+    unread: dict[int, str] = {}
     start = time.perf_counter()
     total = len(frames) if frames is not None else session.labels.shape[0]
     with (
@@ -117,14 +121,19 @@ def follow(
             session.propagate(direction=direction, frames=frames)
         ) as results,
     ):
-        with contextlib.suppress(KeyboardInterrupt):  # the second one
+        try:
             for result in results:
-                done.add(result.frame_idx)
-                bar.update(len(done) - bar.n)
+                if result.error is None:
+                    done.add(result.frame_idx)
+                else:
+                    unread[result.frame_idx] = str(result.error)
+                bar.update(len(done) + len(unread) - bar.n)
                 if interruption.seen:
                     break
-        if not interruption.seen:  # "forward" from a late prompt does fewer frames
-            bar.total = len(done)
+        except KeyboardInterrupt:  # the second one
+            interruption.seen = True
+        if not interruption.seen:
+            bar.total = bar.n  # "forward" from a late prompt does fewer frames
             bar.refresh()
     return Followed(
         frames=len(done),
@@ -132,6 +141,7 @@ def follow(
         seconds=time.perf_counter() - start,
         peak_memory_mb=peak_memory_mb(),
         interrupted=interruption.seen,
+        unread=tuple(unread.values()),
     )
 
 

@@ -8,24 +8,18 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from napari_sam2.cli.following import Followed, follow
 from napari_sam2.model import load_model
-from napari_sam2.stacks import open_stack, save_labels
+from napari_sam2.stacks import FrameReadError, open_stack, save_labels
 from napari_sam2.tracking import Session
-from napari_sam2.tracking.prompts import BoxPrompt, PointPrompt, read_prompts_csv
+from napari_sam2.tracking.prompts import masks_from_labels, read_prompts_csv
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable
-
-    from numpy.typing import NDArray
 
     from napari_sam2.stacks import Stack
-    from napari_sam2.tracking.prompts import Prompt
+    from napari_sam2.tracking.prompts import MaskPrompt, Prompt
 
-LARGEST_ID = np.iinfo(np.uint16).max
 EXIT_INTERRUPTED = 130
 
 
@@ -44,34 +38,26 @@ def run(args: argparse.Namespace) -> int:
         channels=args.channels,
     ) as stack:
         frames = parse_frames(args.frames, stack.n_frames)
-        prompts = read_prompts_csv(args.prompts) if args.prompts else []
-        masks = (
-            read_masks(args.mask_prompts, args.mask_frame, stack)
-            if args.mask_prompts
-            else {}
-        )
-        session = Session(load_model(args.model, device=args.device), stack)
-        add_prompts(session, prompts)
-        for object_id, mask in masks.items():
-            session.add_mask(object_id, args.mask_frame, mask)
-        followed = follow(
-            session, direction=args.direction, frames=frames, quiet=args.quiet
-        )
-        output.parent.mkdir(parents=True, exist_ok=True)
-        save_labels(session.labels, output)
-    report(followed, output, as_json=args.json)
-    return EXIT_INTERRUPTED if followed.interrupted else 0
-
-
-def add_prompts(session: Session, prompts: Iterable[Prompt]) -> None:
-    """Give the session the clicks and boxes of a prompts file, in its order."""
-    for prompt in prompts:
-        if isinstance(prompt, PointPrompt):
-            session.add_points(
-                prompt.object_id, prompt.frame_idx, prompt.points, prompt.labels
+        prompts: list[Prompt] = []
+        if args.prompts:
+            prompts += read_prompts_csv(args.prompts)
+        if args.mask_prompts:
+            prompts += read_masks(args.mask_prompts, args.mask_frame, stack)
+        with Session(load_model(args.model, device=args.device), stack) as session:
+            for prompt in prompts:
+                session.add_prompt(prompt)
+            followed = follow(
+                session, direction=args.direction, frames=frames, quiet=args.quiet
             )
-        elif isinstance(prompt, BoxPrompt):
-            session.add_box(prompt.object_id, prompt.frame_idx, prompt.box)
+            output.parent.mkdir(parents=True, exist_ok=True)
+            save_labels(session.labels, output)
+    report(followed, output, as_json=args.json)
+    if followed.unread:
+        raise FrameReadError(
+            f"{len(followed.unread)} frames could not be read and have no labels; the "
+            f"first: {followed.unread[0]}"
+        )
+    return EXIT_INTERRUPTED if followed.interrupted else 0
 
 
 def report(followed: Followed, output: Path, *, as_json: bool) -> None:
@@ -137,8 +123,8 @@ def parse_frames(given: str | None, n_frames: int) -> range | None:
     return range(start, stop)
 
 
-def read_masks(path: str, frame_idx: int, stack: Stack) -> dict[int, NDArray[np.bool_]]:
-    """Return the objects of a label image as ``{id: (Y, X) bool}``.
+def read_masks(path: str, frame_idx: int, stack: Stack) -> list[MaskPrompt]:
+    """Return the objects of a label image as prompts on frame `frame_idx`.
 
     A label movie gives the objects of its frame `frame_idx`.
     """
@@ -149,16 +135,4 @@ def read_masks(path: str, frame_idx: int, stack: Stack) -> dict[int, NDArray[np.
         )
     with open_stack(path) as labels:
         plane = labels.read_raw(frame_idx if labels.n_frames > 1 else 0)
-    if plane.shape != (stack.height, stack.width):
-        raise ValueError(
-            f"The label image {path} has shape {plane.shape} but the movie's frames "
-            f"have {(stack.height, stack.width)}; give one of the same shape."
-        )
-    if plane.dtype.kind not in "iub":
-        raise ValueError(f"{path} holds {plane.dtype} numbers; labels are integers.")
-    ids = [int(i) for i in np.unique(plane) if i != 0]
-    if not ids:
-        raise ValueError(f"The label image {path} has no object in it, only zeros.")
-    if ids[0] < 0 or ids[-1] > LARGEST_ID:
-        raise ValueError(f"The ids in {path} must lie between 1 and {LARGEST_ID}.")
-    return {object_id: plane == object_id for object_id in ids}
+    return masks_from_labels(frame_idx, plane)
