@@ -142,6 +142,7 @@ def test_clip_has_the_promised_form(split: str, request: pytest.FixtureRequest) 
         assert frames.max() <= 1
         assert labels.shape == (8, 64, 64)
         assert labels.dtype == np.int32
+        assert labels[0].any()
         ids = np.unique(labels[labels > 0])
         np.testing.assert_array_equal(ids, np.arange(1, len(ids) + 1))
         both = (labels[0] > 0) & (labels[1] > 0)

@@ -51,6 +51,7 @@ def test_ids_stay_with_their_objects(kind: Kind) -> None:
         assert labels.shape == (5, 128, 128)
         assert frames.min() >= 0
         assert frames.max() <= 1
+        assert labels[0].any()
         ids = np.unique(labels)
         np.testing.assert_array_equal(ids[ids > 0], np.arange(1, labels.max() + 1))
         for before, after in pairwise(labels):

@@ -82,7 +82,7 @@ class Camera:
         value = textures.blur(value, float(self.focus[t])) * self.shade + self.veil
         noise = rng.standard_normal(value.shape, np.float32)
         if self.grain > 0.3:
-            noise = textures.blur(noise, self.grain) * np.float32(3.5 * self.grain)
+            noise = textures.blur(noise, self.grain) * np.float32(2.5 * self.grain)
         shot = np.float32(self.shot) * np.sqrt(np.maximum(value, 0))
         return value + noise * (shot + np.float32(self.read))
 
@@ -104,8 +104,8 @@ def draw_camera(
         focus=(focus * breathing).astype(np.float32),
         shade=np.maximum(shade, 0.2).astype(np.float32),
         veil=np.float32(veil) * textures.smooth_noise(rng, size, 4),
-        shot=float(rng.uniform(0.1, 0.6) if grainy else rng.uniform(0, 0.1)),
-        read=float(rng.uniform(0.02, 0.15) if grainy else rng.uniform(0, 0.04)),
+        shot=float(rng.uniform(0.08, 0.42) if grainy else rng.uniform(0, 0.1)),
+        read=float(rng.uniform(0.02, 0.1) if grainy else rng.uniform(0, 0.04)),
         grain=float(rng.choice([0.0, 0.5, 0.9], p=[0.6, 0.25, 0.15])),
         window=(float(rng.uniform(-0.02, 0.25)), float(rng.uniform(-0.05, 0.5))),
         gamma=float(np.exp(rng.normal(0, 0.25))),

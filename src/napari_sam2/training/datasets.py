@@ -145,7 +145,7 @@ class RealPictures:
         frames
             (T, H, W, 3) float32 in [0, 1].
         labels
-            (T, H, W) int32, the same id in every frame; K >= 1.
+            (T, H, W) int32, the same id in every frame. Frame 0 shows at least one.
         """
         while True:
             item = self._choose(rng, _CLIP_SHARE)

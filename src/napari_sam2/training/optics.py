@@ -255,7 +255,7 @@ def draw_look(rng: np.random.Generator, scene: Scene, kind: Kind) -> Look:
     chance = np.array(list(options.values()))
     style = list(options)[int(rng.choice(len(options), p=chance / chance.sum()))]
     n = len(scene.labelled) - 1
-    spread = rng.choice([0.1, 0.35, 0.8])
+    spread = rng.choice([0.1, 0.3, 0.6])
     gain = np.exp(rng.normal(0, spread, n + 1)).astype(np.float32)
     gain[0] = 0 if style in {"fluorescence", "phase", "dic", "stain"} else 1
     has_nucleus = kind in {"spread", "tissue", "neuropil"} or rng.random() < 0.2

@@ -86,7 +86,7 @@ def draw_clip(
         (T, H, W, 3) float32 in [0, 1].
     labels
         (T, H, W) int32; an object keeps its id 1..K in all frames, daughters of a
-        division get new ones, K >= 1.
+        division get new ones. Frame 0 shows at least one.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def draw_clip(
         raise ValueError(message)
     while True:
         frames, labels = _draw(rng, size, n_frames, kind or _draw_kind(rng))
-        if labels.any():
+        if labels[0].any():
             return frames, labels
 
 
