@@ -1,5 +1,4 @@
 import errno
-import resource
 
 import dask.array as da
 import numpy as np
@@ -161,6 +160,8 @@ def test_whole_or_not_at_all(tmp_path, name, error, raised, before):
 @pytest.mark.parametrize("name", ["out.tif", "out.zarr"])
 def test_a_file_that_may_not_grow(tmp_path, name):
     """A real refusal by the system, in the middle of writing."""
+    import resource  # POSIX only
+
     path = tmp_path / name
     save_labels(LABELS // 2, path)
     noise = np.random.default_rng(1).integers(0, 60000, (5, 200, 200))

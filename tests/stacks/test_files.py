@@ -109,6 +109,47 @@ def test_ome_tiff_with_axes_of_length_one(tmp_path):
         assert stack.shape == MOVIE.shape
 
 
+def write_two_ome_files(folder):
+    """Write an OME-TIFF series of four frames, two in each file."""
+    names = ["urn:uuid:" + "1" * 8, "urn:uuid:" + "2" * 8]
+    planes = "".join(
+        f'<TiffData FirstT="{t}" IFD="{t % 2}" PlaneCount="1">'
+        f'<UUID FileName="f{t // 2}.ome.tif">{names[t // 2]}</UUID></TiffData>'
+        for t in range(4)
+    )
+    for i, name in enumerate(names):
+        xml = (
+            '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" '
+            f'UUID="{name}"><Image ID="Image:0"><Pixels ID="Pixels:0" '
+            'DimensionOrder="XYCZT" Type="uint16" SizeX="50" SizeY="40" SizeC="1" '
+            f'SizeZ="1" SizeT="4"><Channel ID="Channel:0:0"/>{planes}'
+            "</Pixels></Image></OME>"
+        )
+        with tifffile.TiffWriter(folder / f"f{i}.ome.tif") as writer:
+            for k in range(2):
+                writer.write(
+                    MOVIE[2 * i + k],
+                    contiguous=False,
+                    metadata=None,
+                    compression="zlib",
+                    description=xml if k == 0 else None,
+                )
+
+
+def test_ome_tiff_of_several_files(tmp_path):
+    write_two_ome_files(tmp_path)
+    with open_stack(tmp_path / "f0.ome.tif") as stack:
+        assert stack.n_frames == 4
+        for t in (3, 0, 2, 1):
+            assert np.array_equal(stack.read_raw(t), MOVIE[t])
+    (tmp_path / "f1.ome.tif").unlink()
+    with open_stack(tmp_path / "f0.ome.tif") as stack:
+        assert np.array_equal(stack.read_raw(1), MOVIE[1])
+        with pytest.raises(FrameReadError, match="put the other files"):
+            stack.read_raw(3)
+    gc.collect()
+
+
 def test_imagej_scale(tmp_path):
     path = tmp_path / "ij.tif"
     metadata = {"axes": "TYX", "finterval": 30.0, "unit": "micron"}

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -193,6 +193,7 @@ def test_nothing_to_sample():
         sample_limits(read, 3, coloured=False)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(
     hnp.arrays(
         st.sampled_from([np.uint8, np.int16, np.uint16, np.float32, np.float64]),

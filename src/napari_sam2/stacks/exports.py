@@ -85,12 +85,7 @@ def save_labels(
         When writing fails; the destination is as it was.
     """
     place = Path(path).expanduser()
-    writers: dict[str, Callable[..., None]] = {
-        ".tif": _write_tiff,
-        ".tiff": _write_tiff,
-        ".zarr": _write_zarr,
-    }
-    writer = writers.get(place.suffix.lower())
+    writer = WRITERS.get(place.suffix.lower())
     if writer is None:
         raise StackError(
             f"Labels are written as .tif, .ome.tif or .zarr; {place.name} ends in "
@@ -227,6 +222,13 @@ def _write_zarr(
     for file in path.rglob("*"):
         if file.is_file():
             _flush(file)
+
+
+WRITERS: dict[str, Callable[..., None]] = {
+    ".tif": _write_tiff,
+    ".tiff": _write_tiff,
+    ".zarr": _write_zarr,
+}
 
 
 def _own_place(labels: object) -> Path | None:

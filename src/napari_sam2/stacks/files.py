@@ -1,7 +1,6 @@
 """From a path to a source: which reader opens what, .npy files and images."""
 
 import re
-import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -160,7 +159,6 @@ class FolderSource:
 
     def __init__(self, files: Sequence[Path], name: str) -> None:
         self._files = tuple(files)
-        self._lock = threading.Lock()
         first = _open_one(self._files[0])
         try:
             self.shape: tuple[int, ...] = (len(self._files), *first.shape)
