@@ -54,8 +54,8 @@ def run(args: argparse.Namespace) -> int:
     report(followed, output, as_json=args.json)
     if followed.unread:
         raise FrameReadError(
-            f"{len(followed.unread)} frames could not be read and have no labels; the "
-            f"first: {followed.unread[0]}"
+            f"{counted(len(followed.unread), 'frame')} could not be read; the first: "
+            f"{followed.unread[0]}"
         )
     return EXIT_INTERRUPTED if followed.interrupted else 0
 
@@ -64,7 +64,8 @@ def report(followed: Followed, output: Path, *, as_json: bool) -> None:
     """Say what was done, in words on stderr and, if asked, as one line on stdout."""
     stopped = " until it was interrupted" if followed.interrupted else ""
     print(
-        f"{followed.objects} objects through {followed.frames} frames{stopped} in "
+        f"{counted(followed.objects, 'object')} through "
+        f"{counted(followed.frames, 'frame')}{stopped} in "
         f"{followed.seconds:.1f} s ({followed.frames_per_second:.2f} frames/s); "
         f"labels are in {output}",
         file=sys.stderr,
@@ -78,6 +79,11 @@ def report(followed: Followed, output: Path, *, as_json: bool) -> None:
             "peak_memory_mb": round(followed.peak_memory_mb, 1),
         }
         print(json.dumps(numbers), flush=True)
+
+
+def counted(number: int, what: str) -> str:
+    """Return ``"1 frame"`` or ``"2 frames"``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def checked_output(output: str, source: str) -> Path:
