@@ -195,10 +195,15 @@ def _draw_cell(
     cell: _Cell, light: NDArray[np.float64], labels: NDArray[np.uint16]
 ) -> None:
     """Add the cell's light and its number to one frame, in place."""
-    y, x = np.indices(light.shape)
-    dy, dx = y - cell.position[0], x - cell.position[1]
-    sine, cosine = np.sin(cell.angle), np.cos(cell.angle)
     stretch = np.sqrt(cell.elongation)
+    reach = cell.radius * stretch + 12  # beyond it there is no light left to add
+    low = np.clip(cell.position - reach, 0, light.shape).astype(int)
+    high = np.clip(cell.position + reach, 0, light.shape).astype(int) + 1
+    near = (slice(low[0], high[0]), slice(low[1], high[1]))
+    light, labels = light[near], labels[near]  # views
+    y, x = np.indices(light.shape)
+    dy, dx = y + low[0] - cell.position[0], x + low[1] - cell.position[1]
+    sine, cosine = np.sin(cell.angle), np.cos(cell.angle)
     along = (dy * sine + dx * cosine) / (cell.radius * stretch)
     across = (dy * cosine - dx * sine) / (cell.radius / stretch)
     distance = np.hypot(along, across)  # 1 on the outline
