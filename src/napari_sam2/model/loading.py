@@ -41,8 +41,11 @@ def choose_device(device: str | torch.device = "auto") -> torch.device:
     except RuntimeError as error:
         msg = f"{device!r} is no device; use auto, cpu, cuda, cuda:1 or mps."
         raise ValueError(msg) from error
-    usable = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
-    if chosen.type in usable and not usable[chosen.type]():
+    usable = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not usable.get(chosen.type, True):
         msg = f"This machine has no usable {chosen.type} device; use auto or cpu."
         raise ValueError(msg)
     return chosen

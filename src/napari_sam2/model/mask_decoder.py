@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from napari_sam2.model.layers import MLP, LayerNorm2d
 from napari_sam2.model.two_way_transformer import TwoWayTransformer
@@ -119,7 +119,8 @@ class MaskDecoder(nn.Module):
             ],
             dim=1,
         )  # (O, M, C/8)
-        masks = (weights @ fine.flatten(2)).unflatten(2, fine.shape[-2:])
+        masks = weights @ fine.flatten(2)  # (O, M, s s)
+        masks = masks.reshape(*masks.shape[:2], *fine.shape[-2:])
         return DecoderOutput(
             masks=masks,
             iou_scores=self.iou_prediction_head(tokens[:, 1]).sigmoid(),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from napari_sam2.model.position import rotary_table, rotate
 
@@ -115,4 +115,5 @@ class MemoryAttention(nn.Module):
         x = x.expand(memory.shape[0], -1, -1)
         for layer in self.layers:
             x = layer(x, memory, memory_pos, (h, w), pointers)
-        return self.norm(x).transpose(1, 2).unflatten(2, (h, w))
+        out: Tensor = self.norm(x).transpose(1, 2)  # (O, C, N)
+        return out.reshape(*out.shape[:2], h, w)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from napari_sam2.model.layers import LayerNorm2d
 
@@ -52,9 +52,10 @@ class ConvNeXtBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Refine (O, C, e, e)."""
-        y = self.norm(self.dwconv(x)).permute(0, 2, 3, 1)  # (O, e, e, C)
+        y: Tensor = self.norm(self.dwconv(x)).permute(0, 2, 3, 1)  # (O, e, e, C)
         y = self.gamma * self.pwconv2(F.gelu(self.pwconv1(y)))
-        return x + y.permute(0, 3, 1, 2)
+        out: Tensor = x + y.permute(0, 3, 1, 2)
+        return out
 
 
 class Fuser(nn.Module):

@@ -104,6 +104,6 @@ def rotate(x: Tensor, table: tuple[Tensor, Tensor]) -> Tensor:
     repeats = x.shape[-2] // cos.shape[0]
     if repeats > 1:
         cos, sin = cos.repeat(repeats, 1), sin.repeat(repeats, 1)
-    even, odd = x.float().unflatten(-1, (-1, 2)).unbind(-1)
+    even, odd = x.float().reshape(*x.shape[:-1], -1, 2).unbind(-1)
     turned = torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1)
     return turned.flatten(-2).to(x.dtype)

@@ -7,7 +7,7 @@ Shapes: O objects, N tokens, M picture cells, C channels, h heads, D head width.
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from napari_sam2.model.layers import MLP
 

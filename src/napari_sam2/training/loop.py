@@ -1,0 +1,268 @@
+"""The training loop: resumable to the step, averaged weights, a log, a curve."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from napari_sam2.model import (
+    build_model,
+    choose_device,
+    load_weights,
+    preset,
+    read_state_dict,
+    save_checkpoint,
+)
+from napari_sam2.training.batches import Batches, is_clip_step
+from napari_sam2.training.config import TrainConfig, read_config
+from napari_sam2.training.datasets import RealPictures
+from napari_sam2.training.losses import LossWeights
+from napari_sam2.training.steps import clip_loss, picture_loss
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari_sam2.model import SAM2
+    from napari_sam2.training.batches import Batch
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepReport:
+    """What one step did.
+
+    Attributes
+    ----------
+    step
+        Its number, from 0.
+    kind
+        ``"picture"`` or ``"clip"``.
+    loss
+        Its loss.
+    seconds
+        How long it took.
+    """
+
+    step: int
+    kind: str
+    loss: float
+    seconds: float
+
+
+def train(config: TrainConfig | str | Path) -> Iterator[StepReport]:
+    """Train a model, or go on where the run in the output folder stopped.
+
+    Parameters
+    ----------
+    config
+        The configuration, or a TOML file holding it.
+
+    Yields
+    ------
+    StepReport
+        After every step. Closing the generator saves the run.
+
+    Raises
+    ------
+    ValueError
+        If the configuration is wrong, or the output folder holds another run.
+    FileNotFoundError
+        If the configuration, data or initial checkpoint is missing.
+
+    Notes
+    -----
+    The folder then holds ``state.pt`` (to resume), ``model.safetensors`` (averaged
+    weights, float32) and ``log.jsonl``.
+    """
+    run = Run(read_config(config) if isinstance(config, (str, Path)) else config)
+    try:
+        yield from run.steps()
+    finally:
+        run.save()
+
+
+class Run:
+    """One training run and everything needed to go on with it.
+
+    Parameters
+    ----------
+    config
+        The configuration.
+    """
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.config = config
+        self.device = choose_device(config.device)
+        self.folder = Path(config.output)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        torch.manual_seed(config.seed)
+        architecture = preset(config.preset, image_size=config.image_size)
+        self.model = build_model(architecture).to(self.device)
+        _initialise(self.model)
+        if config.init:
+            state, _ = read_state_dict(config.init)
+            load_weights(self.model, state, source=config.init)
+        self.average = {
+            k: v.detach().clone() for k, v in self.model.state_dict().items()
+        }
+        self.optimiser = torch.optim.AdamW(
+            _groups(self.model, config.weight_decay), lr=config.lr, betas=(0.9, 0.98)
+        )
+        self.step = 0
+        self._resume()
+
+    def steps(self) -> Iterator[StepReport]:
+        """Yield after each step until the configured number is reached."""
+        config = self.config
+        loader = self._loader()
+        self.model.train()
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as journal:
+            for batch in loader:
+                report = self._step(batch.to(self.device))
+                yield report
+                if report.step % config.log_every == 0:
+                    journal.write(json.dumps(asdict(report)) + "\n")
+                    journal.flush()
+                if self.step % config.save_every == 0:
+                    self.save()
+
+    def _loader(self) -> DataLoader[Batch]:
+        config = self.config
+        real = RealPictures(config.data_dir, "train") if config.data_dir else None
+        return DataLoader(
+            Batches(config, real),
+            batch_size=None,
+            sampler=range(self.step, config.steps),
+            num_workers=config.workers,
+            prefetch_factor=4 if config.workers else None,
+            worker_init_fn=_one_thread,
+        )
+
+    def _step(self, batch: Batch) -> StepReport:
+        config, began = self.config, time.perf_counter()
+        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + self.step)
+        rate = learning_rate(config, self.step)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        is_clip = is_clip_step(config, self.step)
+        weights = LossWeights(
+            balanced=max(0.0, 1 - self.step / max(config.balanced_until, 1))
+        )
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=config.bf16):
+            if is_clip:
+                loss = clip_loss(self.model, batch, weights, generator)
+            else:
+                loss = picture_loss(
+                    self.model,
+                    batch,
+                    weights,
+                    generator,
+                    corrections=config.corrections,
+                )
+        self.optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_norm)
+        if torch.isfinite(norm):
+            self.optimiser.step()
+        else:
+            log.warning("step %d: gradient is not finite, skipped", self.step)
+        self._update_average()
+        self.step += 1
+        return StepReport(
+            step=self.step - 1,
+            kind="clip" if is_clip else "picture",
+            loss=float(loss.detach()),
+            seconds=time.perf_counter() - began,
+        )
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
+        state = self.model.state_dict()
+        torch._foreach_lerp_(
+            list(self.average.values()), [state[k] for k in self.average], 1 - decay
+        )
+
+    def save(self) -> None:
+        """Write the state and the averaged weights, beside and then renamed."""
+        state = {
+            "step": self.step,
+            "config": asdict(self.config),
+            "model": self.model.state_dict(),
+            "average": self.average,
+            "optimiser": self.optimiser.state_dict(),
+        }
+        part = self.folder / "state.pt.part"
+        torch.save(state, part)
+        part.replace(self.folder / "state.pt")
+        self.export(self.folder / "model.safetensors")
+
+    def export(self, path: Path, dtype: torch.dtype | None = None) -> None:
+        """Write the averaged weights as a checkpoint for `load_model`."""
+        averaged = build_model(self.model.config)
+        averaged.load_state_dict(self.average)
+        metadata = {"trained_steps": str(self.step)}
+        save_checkpoint(averaged, path, metadata=metadata, dtype=dtype)
+
+    def _resume(self) -> None:
+        path = self.folder / "state.pt"
+        if not path.is_file():
+            return
+        state: dict[str, Any] = torch.load(
+            path, map_location=self.device, weights_only=True
+        )
+        if state["config"]["preset"] != self.config.preset:
+            raise ValueError(
+                f"{self.folder} holds a run of {state['config']['preset']}; "
+                "choose another output folder."
+            )
+        self.model.load_state_dict(state["model"])
+        self.average = state["average"]
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step = int(state["step"])
+        log.info("resumed at step %d", self.step)
+
+
+def learning_rate(config: TrainConfig, step: int) -> float:
+    """Return the rate at `step`: linear warm-up, then cosine down to a fiftieth."""
+    if step < config.warmup:
+        return config.lr * (step + 1) / config.warmup
+    done = (step - config.warmup) / max(config.steps - config.warmup, 1)
+    floor = 0.02
+    return config.lr * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+def _groups(model: SAM2, decay: float) -> list[dict[str, Any]]:
+    """Decay matrices and kernels only."""
+    named = list(model.named_parameters())
+    return [
+        {"params": [p for _, p in named if p.ndim >= 2], "weight_decay": decay},
+        {"params": [p for _, p in named if p.ndim < 2], "weight_decay": 0.0},
+    ]
+
+
+@torch.no_grad()
+def _initialise(model: SAM2) -> None:
+    """Start from weights that learn from scratch in a few thousand steps."""
+    for name, parameter in model.named_parameters():
+        if name.endswith("gamma"):
+            parameter.fill_(0.1)
+        elif "image_encoder.trunk" in name and parameter.ndim == 2:
+            torch.nn.init.trunc_normal_(parameter, std=0.02)
+    for name in ("pos_embed", "pos_embed_window"):
+        torch.nn.init.trunc_normal_(getattr(model.image_encoder.trunk, name), std=0.02)
+
+
+def _one_thread(_: int) -> None:
+    torch.set_num_threads(1)
