@@ -1,0 +1,294 @@
+"""Clicks, boxes and masks: asked of the engine, answered on the visible frame."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from napari.utils.notifications import show_info, show_warning
+from qtpy.QtCore import QTimer
+
+from napari_sam2.widgets import console_lines, messages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.layers import Labels
+    from qtpy.QtWidgets import QProgressBar
+
+    from napari_sam2.widgets.desk import Desk
+    from napari_sam2.widgets.engine import FrameNews, ModelInfo, Request
+    from napari_sam2.widgets.following import Following
+    from napari_sam2.widgets.workplace import Workplace
+
+ASK, OPEN, DOWNLOAD = "ask", "open", "download"
+
+
+class Asking:
+    """From a prompt to the mask on the visible frame.
+
+    Parameters
+    ----------
+    desk : Desk
+        What the panel's parts share.
+    following : Following
+        Is stopped by every prompt: what it does is out of date then.
+    """
+
+    def __init__(self, desk: Desk, following: Following) -> None:
+        self._desk, self._following = desk, following
+
+    def look_around(self) -> None:
+        """Find out which models and devices there are."""
+        desk = self._desk
+        desk.submit(
+            "catalogue", desk.engine.catalogue, on_done=desk.models.show_catalogue
+        )
+
+    def work_on(self, place: Workplace | None) -> None:
+        """Turn to an image, or to none."""
+        desk, panel = self._desk, self._desk.panel
+        desk.place = place
+        for widget in (
+            panel.forward,
+            panel.backward,
+            panel.both,
+            panel.click_tool,
+            panel.box_tool,
+            panel.new_object,
+            panel.undo,
+            panel.delete_object,
+            panel.use_labels,
+        ):
+            widget.setEnabled(place is not None)
+        shown = place is not None and place.result is not None
+        panel.paint_tool.setEnabled(shown)
+        if place is None:
+            panel.objects.use({}, 1)
+            desk.say(messages.NO_IMAGE)
+            return
+        panel.objects.use(place.rows, place.object_id)
+        last = place.n_frames - 1
+        for box, value in ((panel.first, 0), (panel.last, last)):
+            box.setRange(0, last)
+            box.setValue(value)
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Load the model and encode the visible frame before the first click."""
+        desk, place = self._desk, self._desk.place
+        desk.ready = False
+        self._following.stop_quietly()
+        if place is None or not desk.models.info.here:
+            desk.say_what_to_do()
+            return
+        request = desk.request()
+        if request is None:
+            return
+        desk.say_what_to_do()
+        frame = place.frame(request.target)
+        desk.submit(
+            OPEN,
+            partial(desk.engine.open, request, frame),
+            on_done=partial(self._opened, place),
+        )
+        desk.console(console_lines.session_lines(request)[-2])
+
+    def prompted(self) -> None:
+        """Answer the prompts that were just added, moved or removed."""
+        desk, place, request = self._desk, self._desk.place, self._desk.request()
+        if place is None or request is None:
+            return
+        if place.prompts.drop_outside(request.target):
+            desk.say(messages.OUTSIDE)
+            show_warning(messages.OUTSIDE)
+        changed = place.changed_frames(request.prompts)
+        if not changed:
+            return
+        self._following.stop_quietly()
+        for frame, object_id in changed:
+            if (object_id, frame) not in request.prompts and object_id in place.rows:
+                place.rows[object_id].found.pop(frame, None)
+        desk.show_objects()
+        frames = [frame for frame, _ in changed]
+        here = place.frame(request.target)
+        frame = here if here in frames else frames[0]
+        object_id = changed[frames.index(frame)][1]
+        self._ask(place, request, frame, object_id)
+        prompts = request.prompts.get((object_id, frame))
+        if prompts is not None:
+            lines = console_lines.prompt_lines((object_id, frame), prompts)
+            desk.console(lines[-1])
+
+    def painted(self) -> None:
+        """Take what the user painted as the cell's mask in this frame."""
+        desk, place, request = self._desk, self._desk.place, self._desk.request()
+        if place is None or request is None or place.result is None:
+            return
+        frame = place.frame(request.target)
+        take = partial(
+            desk.engine.take_masks,
+            request,
+            frame,
+            place.plane(request.target, frame),
+            place.painted(frame),
+        )
+        self._take(place, request, frame, take, name=None)
+
+    def take_labels(self, labels: Labels) -> None:
+        """Start from every object of a Labels layer in the visible frame."""
+        desk, place, request = self._desk, self._desk.place, self._desk.request()
+        if place is None or request is None:
+            return
+        frame = place.frame(request.target)
+        take = partial(desk.engine.take_masks, request, frame, place.plane_of(labels))
+        self._take(place, request, frame, take, name=str(labels.name))
+
+    def remove_object(self, object_id: int) -> None:
+        """Delete a cell from all frames."""
+        desk, place, request = self._desk, self._desk.place, self._desk.request()
+        if place is None or request is None:
+            return
+        self._following.stop_quietly()
+
+        def done(_: Any) -> None:
+            if place.result is not None:
+                place.result.forget_paint_history()
+                place.result.refresh()
+
+        desk.submit(
+            f"remove {object_id}",
+            partial(desk.engine.remove_object, request, object_id),
+            on_done=done,
+        )
+
+    def forget(self, place: Workplace) -> None:
+        """Let go of an image that has left the viewer."""
+        desk, target = self._desk, place.last_target
+        self.abandon()
+        if target is not None:
+            kind = f"forget {id(target.data)}"
+            desk.submit(kind, partial(desk.engine.forget, target))
+        if desk.place is place:
+            desk.place = None
+
+    def abandon(self) -> None:
+        """Stop everything, for another image."""
+        self._following.stop_quietly()
+        self._desk.worker.cancel(ASK, OPEN)
+
+    def download(self) -> None:
+        """Fetch the chosen model."""
+        desk = self._desk
+        info, panel = desk.models.info, desk.panel
+        panel.download.setEnabled(False)
+        panel.progress.setRange(0, 100)
+        desk.say(f"Fetching {info.name} … it is kept for later.")
+
+        def report(done: int, total: int | None) -> None:
+            # In the worker's thread: plain numbers only, read by the timer below.
+            arrived[:] = [done, total or 0]
+
+        def ended(found: ModelInfo | Exception) -> None:
+            timer.stop()
+            panel.download.setEnabled(True)
+            panel.progress.reset()
+            panel.progress.setFormat("")
+            if isinstance(found, Exception):
+                desk.complain(found)
+            else:
+                desk.models.update_model(found)
+
+        arrived = [0, 0]
+        timer = _progress_timer(panel.progress, arrived)
+        desk.submit(
+            DOWNLOAD,
+            partial(desk.engine.download, info.name, report),
+            on_done=ended,
+            on_error=ended,
+        )
+
+    def _ask(
+        self, place: Workplace, request: Request, frame: int, object_id: int
+    ) -> None:
+        desk = self._desk
+        if not desk.models.info.here:
+            desk.say_what_to_do()
+            return
+        engine = desk.engine
+
+        def work() -> tuple[Any, FrameNews]:
+            return engine.open(request, frame), engine.preview(request, frame)
+
+        desk.submit(
+            ASK, work, on_done=partial(self._answered, place, request, object_id)
+        )
+
+    def _take(
+        self,
+        place: Workplace,
+        request: Request,
+        frame: int,
+        take: Callable[[], tuple[int, ...]],
+        *,
+        name: str | None,
+    ) -> None:
+        """Take masks, then show the frame with them."""
+        desk = self._desk
+        self._following.stop_quietly()
+        engine = desk.engine
+
+        def work() -> tuple[Any, tuple[int, ...], FrameNews]:
+            ids = take()
+            return engine.open(request, frame), ids, engine.preview(request, frame)
+
+        def done(answer: tuple[Any, tuple[int, ...], FrameNews]) -> None:
+            array, ids, news = answer
+            place.masks |= {(object_id, frame) for object_id in ids}
+            place.note(news, known={*request.prompts, *place.masks})
+            desk.show_result(place, array)
+            desk.show_objects()
+            if name is not None:
+                desk.say(messages.taken(len(ids), name, frame))
+                show_info(f"{len(ids)} cells taken from {name!r}.")
+            else:
+                desk.say(messages.PAINTED)
+
+        desk.submit(f"masks {frame}", work, on_done=done)
+
+    def _opened(self, place: Workplace, array: Any) -> None:
+        desk = self._desk
+        desk.ready = True
+        if place is desk.place:
+            desk.show_result(place, array)
+            desk.say_what_to_do()
+
+    def _answered(
+        self,
+        place: Workplace,
+        request: Request,
+        object_id: int,
+        answer: tuple[Any, FrameNews],
+    ) -> None:
+        array, news = answer
+        desk = self._desk
+        desk.ready = True
+        place.note(news, known={*request.prompts, *place.masks})
+        desk.show_result(place, array)
+        desk.show_objects()
+        desk.say(messages.found(news, object_id, n_frames=place.n_frames))
+
+
+def _progress_timer(bar: QProgressBar, arrived: list[int]) -> QTimer:
+    """Show how much has arrived, five times a second, until stopped."""
+
+    def show() -> None:
+        done, total = arrived
+        bar.setValue(100 * done // total if total else 0)
+        whole = f" of {total / 2**20:.0f}" if total else ""
+        bar.setFormat(f"{done / 2**20:.0f}{whole} MB")
+
+    timer = QTimer(bar)
+    timer.timeout.connect(show)
+    timer.start(200)
+    return timer

@@ -1,0 +1,75 @@
+"""What the panel did, as the lines one would type in the console."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_sam2.widgets.engine import (
+        Direction,
+        FramePrompts,
+        ModelChoice,
+        PromptKey,
+        Request,
+    )
+
+
+def model_line(choice: ModelChoice) -> str:
+    """Return the line that loads the model."""
+    device = "" if choice.device == "auto" else f", device={choice.device!r}"
+    return f"model = load_model({choice.name!r}{device})"
+
+
+def session_lines(request: Request) -> list[str]:
+    """Return the lines that open the stack and the session, in napari's console."""
+    target = request.target
+    options = [f"axes={target.axes!r}"]
+    if target.contrast_limits is not None:
+        low, high = target.contrast_limits
+        options.append(f"contrast_limits=({low:g}, {high:g})")
+    if target.fixed:
+        options.append(f"fixed={dict(target.fixed)!r}")
+    pixels = f"viewer.layers[{target.name!r}].data"
+    return [
+        "from napari_sam2 import Session, load_model, open_stack",
+        model_line(request.model),
+        f"stack = open_stack({pixels}, {', '.join(options)})",
+        "session = Session(model, stack)",
+    ]
+
+
+def prompt_lines(key: PromptKey, prompts: FramePrompts) -> list[str]:
+    """Return the lines that give an object its clicks and box in one frame."""
+    object_id, frame = key
+    lines = []
+    if prompts.box is not None:
+        box = ", ".join(f"{value:.1f}" for value in prompts.box)
+        lines.append(f"session.add_box({object_id}, {frame}, ({box}))")
+    if prompts.points:
+        points = ", ".join(f"({y:.1f}, {x:.1f})" for y, x in prompts.points)
+        labels = ", ".join(str(label) for label in prompts.labels)
+        lines.append(
+            f"session.add_points({object_id}, {frame}, [{points}], [{labels}])"
+        )
+    return lines
+
+
+def propagate_lines(direction: Direction, frames: range | None) -> list[str]:
+    """Return the lines that follow the objects through the stack."""
+    span = "" if frames is None else f", frames={frames!r}"
+    return [
+        f"for result in session.propagate({direction!r}{span}):",
+        "    print(result.frame_idx)",
+    ]
+
+
+def script(
+    request: Request, propagated: tuple[Direction, range | None] | None = None
+) -> str:
+    """Return a script for napari's console that repeats the work of the panel."""
+    lines = session_lines(request)
+    for key, prompts in request.prompts.items():
+        lines += prompt_lines(key, prompts)
+    if propagated is not None:
+        lines += propagate_lines(*propagated)
+    return "\n".join([*lines, "viewer.add_labels(session.labels)"]) + "\n"

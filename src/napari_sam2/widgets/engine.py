@@ -1,0 +1,173 @@
+"""What runs in the worker thread: the model, the session, and nothing of Qt.
+
+Every call brings the whole request (model, stack, prompts), and the engine redoes only
+what differs from the last one; so a request that was dropped for a newer one is never
+missed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+
+    from napari_sam2.widgets.target import Target
+
+Direction = Literal["forward", "backward", "both"]
+PromptKey = tuple[int, int]
+"""(object_id, frame_idx)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FramePrompts:
+    """All clicks on one object in one frame, and its box.
+
+    Attributes
+    ----------
+    points : tuple of (y, x)
+        Pixels, centres at integers.
+    labels : tuple of int
+        1 on the object, 0 beside it; one a point.
+    box : (y, x, y2, x2) or None
+        Rows y <= r < y2, columns x <= c < x2.
+    """
+
+    points: tuple[tuple[float, float], ...] = ()
+    labels: tuple[int, ...] = ()
+    box: tuple[float, float, float, float] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelChoice:
+    """Which network, and where it computes.
+
+    Attributes
+    ----------
+    name : str
+        ``"nano"``, an official name, or a file.
+    device : str
+        ``"auto"``, ``"cpu"``, ``"cuda"``, …
+    """
+
+    name: str = "nano"
+    device: str = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """Everything an answer depends on."""
+
+    model: ModelChoice
+    target: Target
+    prompts: Mapping[PromptKey, FramePrompts] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelInfo:
+    """A model known by name, as the panel offers it.
+
+    Attributes
+    ----------
+    name : str
+        What `ModelChoice` takes.
+    here : bool
+        Whether its file is on this machine.
+    note : str
+        Size or origin, for people.
+    """
+
+    name: str
+    here: bool
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Catalogue:
+    """What this machine offers."""
+
+    models: tuple[ModelInfo, ...]
+    devices: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectNews:
+    """What was found of one object in one frame.
+
+    Attributes
+    ----------
+    confidence : float
+        The network's own estimate of its mask's IoU, 0 to 1.
+    area : int
+        Pixels; 0 where the object is not in the frame.
+    """
+
+    confidence: float
+    area: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameNews:
+    """One frame was written into the labels, or why it could not be."""
+
+    frame_idx: int
+    objects: Mapping[int, ObjectNews]
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Painted:
+    """What is known of a frame that the user painted in.
+
+    Attributes
+    ----------
+    selected : int
+        The label that was painted with.
+    areas : mapping of int to int
+        Pixels of each object before, where known; others were not painted on.
+    """
+
+    selected: int
+    areas: Mapping[int, int]
+
+
+class Engine(Protocol):
+    """The panel's view of the work. Called from the worker thread only."""
+
+    def catalogue(self) -> Catalogue:
+        """Find out which models and devices are here."""
+
+    def download(
+        self, name: str, report: Callable[[int, int | None], None]
+    ) -> ModelInfo:
+        """Fetch the model called `name`, reporting bytes done and in all."""
+
+    def open(self, request: Request, frame_idx: int) -> Any:
+        """Get ready to answer on a frame; return the labels, shaped like the image."""
+
+    def preview(self, request: Request, frame_idx: int) -> FrameNews:
+        """Segment one frame from its prompts."""
+
+    def propagate(
+        self, request: Request, direction: Direction, frames: range | None
+    ) -> Generator[FrameNews, None, None]:
+        """Follow all objects, frame by frame."""
+
+    def take_masks(
+        self,
+        request: Request,
+        frame_idx: int,
+        plane: Callable[[], Any],
+        painted: Painted | None = None,
+    ) -> tuple[int, ...]:
+        """Take objects of a label plane (Y, X) as prompts; return their ids."""
+
+    def remove_object(self, request: Request, object_id: int) -> None:
+        """Forget an object and erase it from the labels of a stack."""
+
+    def forget(self, target: Target) -> None:
+        """Let go of an image that has left the viewer."""
+
+    def close(self) -> None:
+        """Give back memory and files."""

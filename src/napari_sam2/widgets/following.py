@@ -1,0 +1,278 @@
+"""A propagation seen from the window: how far it is, and what to draw of it.
+
+Frames may come faster than a screen is worth drawing; they are noted as they come and
+drawn at most eight times a second, and only if the visible frame has changed
+(docs/performance.md: every redraw costs the network time).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from napari.utils.notifications import show_warning
+from qtpy.QtCore import QObject, QTimer
+
+from napari_sam2.widgets import console_lines, messages
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+
+    from napari_sam2.widgets.desk import Desk
+    from napari_sam2.widgets.engine import (
+        Direction,
+        Engine,
+        FrameNews,
+        PromptKey,
+        Request,
+    )
+    from napari_sam2.widgets.workplace import Workplace
+
+FOLLOW = "follow"
+
+DRAW_MILLISECONDS = 125
+
+
+def count_frames(
+    prompted: Iterable[PromptKey], direction: Direction, frames: range
+) -> int:
+    """Return how many frames a propagation will go through.
+
+    Parameters
+    ----------
+    prompted : iterable of (object_id, frame_idx)
+        Where prompts are.
+    direction : "forward", "backward" or "both"
+        As in `napari_sam2.Session.propagate`.
+    frames : range
+        The frames that are wanted.
+    """
+    firsts: dict[int, int] = {}
+    lasts: dict[int, int] = {}
+    for object_id, frame in prompted:
+        firsts[object_id] = min(frame, firsts.get(object_id, frame))
+        lasts[object_id] = max(frame, lasts.get(object_id, frame))
+    if not firsts:
+        return 0
+    forward = sum(frame >= min(firsts.values()) for frame in frames)
+    if direction == "forward":
+        return forward
+    if direction == "backward":
+        return sum(frame <= max(lasts.values()) for frame in frames)
+    return forward + sum(frame < max(firsts.values()) for frame in frames)
+
+
+@dataclass(kw_only=True)
+class Run:
+    """One propagation.
+
+    Attributes
+    ----------
+    place : Workplace
+        The image whose labels are filled.
+    total : int
+        Frames to do.
+    done : int
+        Frames done.
+    latest : int or None
+        The frame done last.
+    unread : int
+        Frames that could not be read.
+    watched : bool
+        Whether the slider goes along.
+    written : set of int
+        Frames written since the last drawing.
+    began : float
+        When the first frame was begun.
+    """
+
+    place: Workplace
+    total: int
+    done: int = 0
+    latest: int | None = None
+    unread: int = 0
+    watched: bool = True
+    written: set[int] = field(default_factory=set)
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been going on."""
+        return time.monotonic() - self.began
+
+
+class Following(QObject):
+    """Runs a propagation and shows how it goes.
+
+    Parameters
+    ----------
+    desk : Desk
+        What the panel's parts share.
+
+    Attributes
+    ----------
+    run : Run or None
+        What is going on.
+    propagated : (direction, frames) or None
+        The last propagation, for the script.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self._desk = desk
+        self.run: Run | None = None
+        self.propagated: tuple[Direction, range | None] | None = None
+        self._moving = False
+        self._timer = QTimer(self)
+        self._timer.setInterval(DRAW_MILLISECONDS)
+        self._timer.timeout.connect(self._draw)
+
+    def begin(self, direction: Direction) -> None:
+        """Fill the frames before, after or around the prompts."""
+        desk, place, request = self._desk, self._desk.place, self._desk.request()
+        if place is None or request is None or self.run is not None:
+            return
+        if not desk.models.info.here:
+            desk.say_what_to_do()
+            return
+        prompted = {*request.prompts, *place.masks}
+        frames = self._wanted()
+        total = count_frames(prompted, direction, frames)
+        if not total:
+            text = messages.NO_FRAMES if prompted else messages.NOTHING_PROMPTED
+            desk.say(text)
+            show_warning(text)
+            return
+        some = None if len(frames) == request.target.n_frames else frames
+        self.propagated = direction, some
+        desk.console(console_lines.propagate_lines(direction, some)[0] + " …")
+        run = self.run = Run(
+            place=place, total=total, watched=desk.panel.watch.isChecked()
+        )
+        self._show_running(running=True)
+        desk.say(messages.following(len({object_id for object_id, _ in prompted})))
+        engine = desk.engine
+        desk.submit(
+            FOLLOW,
+            partial(_open_and_propagate, engine, request, direction, some),
+            on_item=partial(self._note, run),
+            on_done=partial(self._done, run),
+            on_error=partial(self._failed, run),
+        )
+        self._timer.start()
+
+    def stop(self) -> None:
+        """Stop after the frame that is being computed."""
+        if self.run is None:
+            return
+        self._desk.say(messages.STOPPING)
+        self._desk.panel.stop.setEnabled(False)
+        if not self._desk.worker.cancel(FOLLOW):  # it had not begun, or has just ended
+            self._done(self.run, False)
+
+    def stop_quietly(self) -> None:
+        """Stop because something newer is wanted."""
+        if self.run is not None:
+            self._desk.worker.cancel(FOLLOW)
+            self._end()
+
+    def layer_gone(self) -> None:
+        """Stop filling a layer that is not there any more."""
+        if self.run is not None:
+            self.stop_quietly()
+            self._desk.say(messages.LAYER_GONE)
+
+    def slider_moved(self, _event: Any = None) -> None:
+        """Let the user look around: do not pull the slider back in this run."""
+        if not self._moving and self.run is not None:
+            self.run.watched = False
+
+    def _wanted(self) -> range:
+        ends = self._desk.panel.first.value(), self._desk.panel.last.value()
+        return range(min(ends), max(ends) + 1)
+
+    def _note(self, run: Run, answer: FrameNews | _Opened) -> None:
+        """Count a frame; drawing waits for the timer."""
+        if isinstance(answer, _Opened):
+            self._desk.show_result(run.place, answer.array)
+            run.began = time.monotonic()
+            return
+        run.place.note(answer, known=None)
+        run.done += 1
+        run.latest = answer.frame_idx
+        run.unread += answer.error is not None
+        run.written.add(answer.frame_idx)
+
+    def _draw(self) -> None:
+        """Show how far it is; redraw the picture only if its labels changed."""
+        run, panel = self.run, self._desk.panel
+        if run is None or not run.written:
+            return
+        written, run.written = run.written, set()
+        place, target = run.place, run.place.last_target
+        panel.progress.setRange(0, max(run.total, run.done))
+        panel.progress.setValue(run.done)
+        panel.progress.setFormat(messages.progress(run.done, run.total, run.seconds))
+        if place is self._desk.place:
+            panel.objects.draw(place.object_id)
+        if target is None or place.result is None:
+            return
+        here = place.frame(target)
+        if run.watched and panel.watch.isChecked() and run.latest not in (here, None):
+            self._moving = True
+            place.go_to(run.latest)  # draws the labels as well
+            self._moving = False
+        elif here in written:
+            place.result.refresh()
+
+    def _done(self, run: Run, finished: bool) -> None:
+        if run is not self.run:
+            return
+        self._end()
+        if finished:
+            self._desk.say(messages.finished(run.done, run.seconds, run.unread))
+        else:
+            self._desk.say(messages.stopped(run.latest))
+
+    def _failed(self, run: Run, error: Exception) -> None:
+        if run is self.run:
+            self._end()
+        self._desk.complain(error)
+
+    def _end(self) -> None:
+        """Draw a last time and leave the buttons as they were."""
+        self._timer.stop()
+        self._draw()
+        run, self.run = self.run, None
+        if run is not None and run.place.result is not None:
+            run.place.result.forget_paint_history()
+            run.place.result.refresh()
+        self._show_running(running=False)
+
+    def _show_running(self, *, running: bool) -> None:
+        panel = self._desk.panel
+        panel.stop.setEnabled(running)
+        for button in (panel.backward, panel.both, panel.forward):
+            button.setEnabled(not running and self._desk.place is not None)
+        if running:
+            panel.progress.setRange(0, 0)  # busy, until the first frame is there
+            panel.progress.setFormat("")
+        elif panel.progress.maximum() == 0:
+            panel.progress.setRange(0, 1)
+            panel.progress.reset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Opened:
+    """The first answer of a run: where the labels will be."""
+
+    array: Any
+
+
+def _open_and_propagate(
+    engine: Engine, request: Request, direction: Direction, frames: range | None
+) -> Generator[_Opened | FrameNews, None, None]:
+    yield _Opened(array=engine.open(request, 0))
+    yield from engine.propagate(request, direction, frames)

@@ -1,0 +1,155 @@
+"""Choosing the image layer and the axis to follow, in step with the layer list."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image, Labels
+from qtpy.QtCore import QObject, Signal
+
+from napari_sam2.widgets.target import stack_axes
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+    from napari.viewer import Viewer
+    from qtpy.QtWidgets import QComboBox
+
+    from napari_sam2.widgets.panel import Panel
+
+
+class ImageChoice(QObject):
+    """The combo boxes that name layers and axes.
+
+    Attributes
+    ----------
+    changed : Signal()
+        Another image or another axis is chosen.
+    removed : Signal(object)
+        A layer has left the viewer.
+    """
+
+    changed = Signal()
+    removed = Signal(object)
+
+    def __init__(self, viewer: Viewer, panel: Panel) -> None:
+        super().__init__()
+        self._viewer, self._panel = viewer, panel
+        self._images: list[Image] = []
+        self._labels: list[Labels] = []
+        self._hidden: list[Layer] = []
+        viewer.layers.events.inserted.connect(self._inserted)
+        viewer.layers.events.removed.connect(self._removed)
+        viewer.layers.events.reordered.connect(self.update_lists)
+        for layer in viewer.layers:
+            layer.events.name.connect(self.update_lists)
+        panel.image.currentIndexChanged.connect(self._image_chosen)
+        panel.axis.currentIndexChanged.connect(self._axis_chosen)
+
+    @property
+    def image(self) -> Image | None:
+        """The chosen layer."""
+        at = self._panel.image.currentIndex()
+        return self._images[at] if 0 <= at < len(self._images) else None
+
+    @image.setter
+    def image(self, layer: Image) -> None:
+        self._panel.image.setCurrentIndex(self._images.index(layer))
+
+    @property
+    def axis(self) -> int | None:
+        """The axis of the image to follow; None for a single picture."""
+        data = self._panel.axis.currentData()
+        return None if data is None else int(data)
+
+    @property
+    def start_labels(self) -> Labels | None:
+        """The Labels layer to start from."""
+        at = self._panel.start_layer.currentIndex()
+        return self._labels[at] if 0 <= at < len(self._labels) else None
+
+    def begin(self) -> None:
+        """Take the selected image, or the topmost one."""
+        active = self._viewer.layers.selection.active
+        images = [layer for layer in self._viewer.layers if isinstance(layer, Image)]
+        wanted = active if active in images else (images[-1] if images else None)
+        self._fill(wanted)
+        self._fill_axes()
+        self.changed.emit()
+
+    def hide_result(self, layer: Layer) -> None:
+        """Leave a Labels layer of ours out of those to start from."""
+        self._hidden.append(layer)
+        self.update_lists()
+
+    def update_lists(self, _event: Any = None) -> None:
+        """Show the layers and their names as they are now."""
+        before = self.image
+        self._fill(before)
+        if self.image != before:
+            self._fill_axes()
+            self.changed.emit()
+
+    def disconnect_all(self) -> None:
+        """Listen to the viewer no longer."""
+        events = self._viewer.layers.events
+        events.inserted.disconnect(self._inserted)
+        events.removed.disconnect(self._removed)
+        events.reordered.disconnect(self.update_lists)
+        for layer in self._viewer.layers:
+            layer.events.name.disconnect(self.update_lists)
+
+    def _fill(self, wanted: Image | None) -> None:
+        layers = list(self._viewer.layers)
+        self._images = [layer for layer in layers if isinstance(layer, Image)]
+        hidden = [layer for layer in self._hidden if layer in layers]
+        self._labels = [
+            layer
+            for layer in layers
+            if isinstance(layer, Labels) and layer not in hidden
+        ]
+        _show(self._panel.image, self._images, wanted)
+        _show(self._panel.start_layer, self._labels, self.start_labels)
+        some = bool(self._labels)
+        for widget in (
+            self._panel.start_label,
+            self._panel.start_layer,
+            self._panel.use_labels,
+        ):
+            widget.setVisible(some)
+
+    def _fill_axes(self) -> None:
+        combo, image = self._panel.axis, self.image
+        combo.blockSignals(True)
+        combo.clear()
+        axes = stack_axes(image) if image is not None else []
+        for axis, words in axes:
+            combo.addItem(words, axis)
+        if not axes:
+            combo.addItem("a single picture" if image is not None else "–", None)
+        combo.setEnabled(len(axes) > 1)
+        combo.blockSignals(False)
+
+    def _inserted(self, event: Any) -> None:
+        event.value.events.name.connect(self.update_lists)
+        self.update_lists()
+
+    def _removed(self, event: Any) -> None:
+        event.value.events.name.disconnect(self.update_lists)
+        self.removed.emit(event.value)
+        self.update_lists()
+
+    def _image_chosen(self) -> None:
+        self._fill_axes()
+        self.changed.emit()
+
+    def _axis_chosen(self) -> None:
+        self.changed.emit()
+
+
+def _show(combo: QComboBox, layers: list[Any], wanted: Layer | None) -> None:
+    combo.blockSignals(True)
+    combo.clear()
+    combo.addItems([str(layer.name) for layer in layers])
+    if wanted in layers:
+        combo.setCurrentIndex(layers.index(wanted))
+    combo.blockSignals(False)

@@ -1,0 +1,89 @@
+"""Labels of the image's own shape, of which a session fills one stack of frames.
+
+A movie of volumes followed at one depth fills that depth only; another depth fills
+another part of the same layer.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from napari_sam2.stacks import LabelsStore
+    from napari_sam2.widgets.target import Target
+
+IN_MEMORY_BYTES = 256 * 2**20
+DTYPE = np.dtype(np.uint16)
+
+
+class LabelsVolume:
+    """Labels for all that a Labels layer shows of one image.
+
+    In memory below 256 MB, else in a temporary zarr array, one chunk a frame, that
+    lives as long as the array: a layer may outlive the panel.
+
+    Attributes
+    ----------
+    array : ndarray or zarr.Array
+        uint16, of the image's shape without colours.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self.array: Any
+        self._image = target.data  # found by its id, which must not be given away
+        if math.prod(target.shape) * DTYPE.itemsize < IN_MEMORY_BYTES:
+            self.array = np.zeros(target.shape, DTYPE)
+            return
+        import zarr
+
+        folder = tempfile.TemporaryDirectory(
+            prefix="napari-sam2-labels-", ignore_cleanup_errors=True
+        )
+        ones = (1,) * (len(target.shape) - 2)
+        self.array = zarr.create_array(
+            store=str(Path(folder.name) / "labels.zarr"),
+            shape=target.shape,
+            chunks=(*ones, *target.shape[-2:]),
+            dtype=DTYPE,
+            fill_value=0,
+        )
+        weakref.finalize(self.array, folder.cleanup)
+
+    def erase(self, object_id: int, target: Target) -> None:
+        """Take an object out of all frames of a stack."""
+        store = self.store(target)
+        for frame_idx in range(len(store)):
+            plane = store.read(frame_idx)
+            hit = plane == object_id
+            if hit.any():
+                plane[hit] = 0
+                store.write(frame_idx, plane)
+
+    def store(self, target: Target) -> LabelsStore:
+        """Return the part that a session on `target` fills, (T, Y, X)."""
+        from napari_sam2.stacks import LabelsStore
+
+        whole = target.followed == 0 and len(target.shape) == 3
+        frames: Any = self.array if whole else _Frames(self.array, target)
+        return LabelsStore(frames)
+
+
+class _Frames:
+    """A (T, Y, X) view through the image's other axes; of numpy or of zarr."""
+
+    def __init__(self, array: Any, target: Target) -> None:
+        self._array, self._target = array, target
+        self.shape = (target.n_frames, *target.shape[-2:])
+        self.dtype = DTYPE
+
+    def __getitem__(self, frame_idx: int) -> Any:
+        return self._array[self._target.index(frame_idx)]
+
+    def __setitem__(self, frame_idx: int, plane: Any) -> None:
+        self._array[self._target.index(frame_idx)] = plane

@@ -1,0 +1,127 @@
+"""What the panel says: one sentence at a time, and what to do next."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_sam2.widgets.engine import FrameNews
+
+logger = logging.getLogger(__name__)
+
+NO_IMAGE = (
+    "<b>Open an image first.</b> Drag a movie or a stack into the window, or take "
+    "File > Open Sample > SAM 2."
+)
+LOADING = "Getting the model ready … you can click already."
+BELONGS = "clicks say: belongs  +"
+BELONGS_NOT = "clicks say: does not belong  −"
+COPIED = "Copied: paste it into napari's console."
+CLICK = "<b>Click on a cell</b> in the picture."
+FLAT_ONLY = (
+    "<b>Switch to 2-D</b> to click on cells (the button with the cube, lower left)."
+)
+OUTSIDE = "That click lies beside the image; click on a cell inside it."
+ANOTHER_LAYER = "To go on, press <b>Click</b>, and click on a cell."
+NOTHING_PROMPTED = "There is nothing to follow yet: click on a cell first."
+NO_FRAMES = (
+    "No frame lies in that direction and range: change the range, or press Both."
+)
+WRONG_AXES = (
+    "Cells are clicked on pictures of the last two axes; press Ctrl+T or Ctrl+E until "
+    "the layer's rows and columns are shown."
+)
+GO_ON = "Click to correct, <b>Shift + click</b> for the next cell, or follow."
+PAINTED = "Your painting is taken as it is. Press <b>Forward ▶</b> to follow."
+OBSTACLES = (NO_IMAGE, LOADING, FLAT_ONLY, WRONG_AXES, ANOTHER_LAYER)
+STOPPING = "Stopping after this frame …"
+LAYER_GONE = (
+    "Stopped, because its Labels layer was removed. Click again to get it back."
+)
+
+
+def next_object(object_id: int) -> str:
+    """Ask for the next cell."""
+    return f"<b>Click on the next cell</b>; it will be cell {object_id}."
+
+
+def found(news: FrameNews, object_id: int, *, n_frames: int) -> str:
+    """Say what a click found."""
+    new = news.objects.get(object_id)
+    if new is None:
+        return CLICK
+    if not new.area:
+        return (
+            f"<b>Nothing found</b> for cell {object_id} here. Click nearer to its "
+            "middle, or drag a box around it."
+        )
+    then = (
+        "press <b>Forward ▶</b>." if n_frames > 1 else "<b>Shift + click</b> the next."
+    )
+    return (
+        f"Cell {object_id}: {new.area} pixels. Wrong? Click what is missing, "
+        f"<b>Ctrl + click</b> what is too much. Right? {then[0].upper()}{then[1:]}"
+    )
+
+
+def following(n_objects: int) -> str:
+    """Say that frames are being filled."""
+    what = "the cell" if n_objects == 1 else f"{n_objects} cells"
+    return f"Following {what} … look around meanwhile; <b>Stop</b> keeps what is done."
+
+
+def finished(n_frames: int, seconds: float, unread: int) -> str:
+    """Say that the end was reached."""
+    lost = f" {unread} frames could not be read." if unread else ""
+    return (
+        f"<b>Done:</b> {n_frames} frames in {seconds:.0f} s.{lost} Where it is wrong, "
+        "go to the frame, click to correct it, and follow again from there."
+    )
+
+
+def stopped(frame_idx: int | None) -> str:
+    """Say that the user stopped it."""
+    where = "" if frame_idx is None else f" at frame {frame_idx}"
+    return f"<b>Stopped</b>{where}; what is done stays. Correct it or follow again."
+
+
+def taken(count: int, name: str, frame_idx: int) -> str:
+    """Say that labels were taken over."""
+    cells = "1 cell" if count == 1 else f"{count} cells"
+    return (
+        f"{cells} taken from {name!r} on frame {frame_idx}. Press "
+        "<b>Forward ▶</b> to follow."
+    )
+
+
+def missing_model(name: str, note: str) -> str:
+    """Say that a model has to be fetched."""
+    size = f" ({note})" if note else ""
+    return f"{name}{size} is not on this machine yet: press <b>Download</b>."
+
+
+def progress(done: int, total: int, seconds: float) -> str:
+    """Say how far, how fast, how long still."""
+    if not done or seconds <= 0:
+        return f"0 / {total} frames"
+    speed = done / seconds
+    left = max(total - done, 0) / speed
+    minutes, rest = divmod(round(left), 60)
+    clock = f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+    return f"{done} / {total}   {speed:.1f} frames/s   {clock} left"
+
+
+def sentence(error: Exception) -> str:
+    """Return one clear sentence for an error; the log keeps the rest."""
+    text = str(error).strip().split("\n")[0]
+    kind = type(error).__name__
+    if isinstance(error, MemoryError) or kind == "OutOfMemoryError":
+        return (
+            "There is not enough memory for this model; choose a smaller model, or the "
+            "device cpu."
+        )
+    if text and isinstance(error, ValueError | OSError | IndexError | KeyError):
+        return text.strip("'\"") if isinstance(error, KeyError) else text
+    logger.error("unexpected error in the worker", exc_info=error)
+    return f"That failed ({kind}: {text or 'no reason given'}); see napari's log."

@@ -1,0 +1,102 @@
+"""Choosing the model and the device; offering to fetch what is not here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QFileDialog
+
+from napari_sam2.widgets.engine import ModelChoice, ModelInfo
+
+if TYPE_CHECKING:
+    from napari_sam2.widgets.engine import Catalogue
+    from napari_sam2.widgets.panel import Panel
+
+NANO = ModelInfo(name="nano", here=True, note="comes with the plugin")
+
+
+class ModelPart(QObject):
+    """The combo boxes for model and device.
+
+    Attributes
+    ----------
+    changed : Signal()
+        Another model or device is chosen.
+    """
+
+    changed = Signal()
+
+    def __init__(self, panel: Panel) -> None:
+        super().__init__()
+        self._panel = panel
+        self._models: list[ModelInfo] = []
+        self._fill((NANO,))
+        panel.device.addItem("auto")
+        panel.model.currentIndexChanged.connect(self._chosen)
+        panel.device.currentIndexChanged.connect(self._chosen)
+        panel.model_file.clicked.connect(self._ask_for_file)
+
+    @property
+    def info(self) -> ModelInfo:
+        """The chosen model."""
+        return self._models[max(self._panel.model.currentIndex(), 0)]
+
+    @property
+    def choice(self) -> ModelChoice:
+        """What to ask the engine for."""
+        return ModelChoice(name=self.info.name, device=self._panel.device.currentText())
+
+    def show_catalogue(self, catalogue: Catalogue) -> None:
+        """Offer what this machine has; the choice stays."""
+        files = tuple(m for m in self._models if m.note == "file")
+        self._fill((*catalogue.models, *files))
+        combo, device = self._panel.device, self._panel.device.currentText()
+        combo.blockSignals(True)
+        combo.clear()
+        combo.addItems(catalogue.devices)
+        combo.setCurrentText(device)
+        combo.blockSignals(False)
+
+    def update_model(self, info: ModelInfo) -> None:
+        """Note that a model has arrived."""
+        self._fill([info if m.name == info.name else m for m in self._models])
+        self._chosen()
+
+    def add_file(self, path: Path) -> None:
+        """Offer a checkpoint file, and choose it."""
+        info = ModelInfo(name=str(path), here=True, note="file")
+        self._fill((*[m for m in self._models if m.name != info.name], info))
+        self._panel.model.setCurrentIndex(len(self._models) - 1)
+
+    def _fill(self, models: list[ModelInfo] | tuple[ModelInfo, ...]) -> None:
+        combo = self._panel.model
+        before = self.info.name if self._models else "nano"
+        self._models = list(models)
+        combo.blockSignals(True)
+        combo.clear()
+        combo.addItems([_title(info) for info in self._models])
+        names = [info.name for info in self._models]
+        combo.setCurrentIndex(names.index(before) if before in names else 0)
+        combo.blockSignals(False)
+
+    def _chosen(self) -> None:
+        self._panel.download.setVisible(not self.info.here)
+        self.changed.emit()
+
+    def _ask_for_file(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(
+            self._panel, "Choose a checkpoint", "", "Checkpoints (*.safetensors *.pt)"
+        )
+        if path:
+            self.add_file(Path(path))
+
+
+def _title(info: ModelInfo) -> str:
+    if info.note == "file":
+        return Path(info.name).name
+    if info.here:
+        return f"{info.name}  ({info.note})" if info.note else info.name
+    size = f"{info.note}, " if info.note else ""
+    return f"{info.name}  ({size}not here yet)"

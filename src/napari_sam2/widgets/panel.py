@@ -1,0 +1,218 @@
+"""What the panel looks like: plain Qt widgets in the order of the work, no behaviour.
+
+Every part is an attribute that `TrackWidget` connects to.
+"""
+
+from __future__ import annotations
+
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtWidgets import (
+    QButtonGroup,
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QSpinBox,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_sam2.widgets import messages
+from napari_sam2.widgets.objects_table import ObjectsTable
+
+HELP = (
+    "<table cellspacing='0' cellpadding='1'>"
+    "<tr><td><b>click</b></td><td>&nbsp; this belongs to the cell</td></tr>"
+    "<tr><td><b>Ctrl + click</b></td><td>&nbsp; this does not</td></tr>"
+    "<tr><td><b>Shift + click</b></td><td>&nbsp; begin the next cell</td></tr>"
+    "<tr><td><b>Ctrl + Z</b></td><td>&nbsp; take the last click back</td></tr>"
+    "<tr><td><b>M</b></td><td>&nbsp; new cell &nbsp;&nbsp;<b>T</b>&nbsp; + / −"
+    " &nbsp;&nbsp;<b>G</b>&nbsp; follow / stop</td></tr>"
+    "</table>"
+)
+
+
+class Panel(QScrollArea):
+    """The parts of the dock widget, from the image to the console line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setMinimumWidth(320)
+        inside = QWidget()
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(8, 6, 8, 6)
+        column.setSpacing(4)
+        self.status = _status()
+        column.addWidget(self.status)
+        for title, build in (
+            ("1   Image", self._image_part),
+            ("2   Click on a cell", self._prompt_part),
+            ("3   Follow it", self._follow_part),
+            ("Console", self._console_part),
+        ):
+            column.addWidget(_heading(title))
+            column.addLayout(build())
+        column.addStretch(1)
+        self.setWidget(inside)
+
+    def sizeHint(self) -> QSize:
+        """Ask for the room that shows everything without scrolling."""
+        return QSize(340, 780)
+
+    def _image_part(self) -> QFormLayout:
+        self.image = _combo("The Image layer to work on")
+        self.axis = _combo("Frames are counted along this axis; the other sliders stay")
+        self.model = _combo("nano comes with the plugin; larger ones are more exact")
+        self.model_file = QToolButton()
+        self.model_file.setText("…")
+        self.model_file.setToolTip("Use a checkpoint file (.pt, .safetensors)")
+        self.download = QPushButton("Download")
+        self.download.setToolTip("Fetch this model once; it is kept for later")
+        self.download.hide()
+        self.device = _combo("Where the network computes; auto takes a GPU if it can")
+        form = QFormLayout()
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setSpacing(4)
+        form.addRow("Layer", self.image)
+        form.addRow("Follow", self.axis)
+        form.addRow("Model", _row(self.model, self.model_file))
+        form.addRow("", self.download)
+        form.addRow("Device", self.device)
+        return form
+
+    def _prompt_part(self) -> QVBoxLayout:
+        self.click_tool = _tool("Click", "Click on a cell: one click is often enough")
+        self.box_tool = _tool("Box", "Drag a box around a cell")
+        self.paint_tool = _tool("Paint", "Paint the cell by hand; it is used as it is")
+        self.tools = QButtonGroup(self)
+        for button in (self.click_tool, self.box_tool, self.paint_tool):
+            self.tools.addButton(button)
+        self.sign = QPushButton(messages.BELONGS)
+        self.sign.setCheckable(True)
+        self.sign.setToolTip("Whether a plain click adds to the cell or takes away (T)")
+        self.objects = ObjectsTable()
+        self.new_object = QPushButton("New cell")
+        self.new_object.setToolTip("The next click begins another cell (M)")
+        self.undo = QPushButton("Undo click")
+        self.undo.setToolTip("Take the last click or box back (Ctrl+Z)")
+        self.delete_object = QPushButton("Delete")
+        self.delete_object.setToolTip("Delete the selected cell from all frames")
+        self.start_layer = _combo(
+            "Labels that you have already, for example Cellpose's"
+        )
+        self.use_labels = QPushButton("Use")
+        self.use_labels.setToolTip(
+            "Take every object of these labels on the frame you look at, and follow it"
+        )
+        self.help = QLabel(HELP)
+        self.help.setTextFormat(Qt.TextFormat.RichText)
+        self.start_label = QLabel("Start from")
+        part = QVBoxLayout()
+        part.setSpacing(4)
+        part.addLayout(_row(self.click_tool, self.box_tool, self.paint_tool))
+        part.addWidget(self.sign)
+        part.addWidget(self.help)
+        part.addWidget(self.objects)
+        part.addLayout(_row(self.new_object, self.undo, self.delete_object))
+        part.addLayout(_row(self.start_label, self.start_layer, self.use_labels))
+        return part
+
+    def _follow_part(self) -> QVBoxLayout:
+        self.backward = QPushButton("◀ Back")
+        self.backward.setToolTip("From the last clicked frame to the first frame")
+        self.both = QPushButton("◀ Both ▶")
+        self.both.setToolTip("From the first clicked frame to both ends")
+        self.forward = QPushButton("Forward ▶")
+        self.forward.setToolTip("From the first clicked frame to the last frame (G)")
+        self.first, self.last = QSpinBox(), QSpinBox()
+        self.first.setToolTip("First frame to fill")
+        self.last.setToolTip("Last frame to fill")
+        self.watch = QCheckBox("show each frame")
+        self.watch.setToolTip("Move the slider along while frames are filled")
+        self.watch.setChecked(True)
+        self.progress = QProgressBar()
+        self.progress.setTextVisible(True)
+        self.progress.setFormat("")
+        self.stop = QPushButton("Stop")
+        self.stop.setToolTip("Stop after this frame; what is done stays (G)")
+        self.stop.setEnabled(False)
+        part = QVBoxLayout()
+        part.setSpacing(4)
+        part.addLayout(_row(self.backward, self.both, self.forward))
+        part.addLayout(
+            _row(QLabel("Frames"), self.first, QLabel("to"), self.last, self.watch)
+        )
+        part.addLayout(_row(self.progress, self.stop))
+        return part
+
+    def _console_part(self) -> QGridLayout:
+        self.console = QLineEdit()
+        self.console.setReadOnly(True)
+        self.console.setPlaceholderText("what you do, as Python")
+        self.console.setToolTip("The line that does what you just did")
+        self.copy = QPushButton("Copy script")
+        self.copy.setToolTip("Copy everything done so far as a script")
+        part = QGridLayout()
+        part.setContentsMargins(0, 0, 0, 0)
+        part.addWidget(self.console, 0, 0)
+        part.addWidget(self.copy, 0, 1)
+        return part
+
+
+def _status() -> QLabel:
+    label = QLabel()
+    label.setObjectName("napari_sam2_status")
+    label.setWordWrap(True)
+    label.setMinimumHeight(54)
+    label.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+    label.setStyleSheet(
+        "#napari_sam2_status { background: rgba(255, 176, 0, 45); border-left: 3px"
+        " solid #ffb000; border-radius: 3px; padding: 6px; font-size: 13px; }"
+    )
+    return label
+
+
+def _heading(text: str) -> QLabel:
+    label = QLabel(text)
+    label.setStyleSheet("font-weight: bold; font-size: 13px; margin-top: 8px;")
+    return label
+
+
+def _combo(tip: str) -> QComboBox:
+    combo = QComboBox()
+    combo.setToolTip(tip)
+    # Long layer names must not make the panel wide.
+    combo.setSizeAdjustPolicy(
+        QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+    )
+    combo.setMinimumContentsLength(8)
+    combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    return combo
+
+
+def _tool(text: str, tip: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setCheckable(True)
+    button.setToolTip(tip)
+    return button
+
+
+def _row(*widgets: QWidget) -> QHBoxLayout:
+    row = QHBoxLayout()
+    row.setContentsMargins(0, 0, 0, 0)
+    row.setSpacing(4)
+    for widget in widgets:
+        row.addWidget(widget)
+    return row

@@ -1,0 +1,331 @@
+"""The layers a user prompts in: clicks are points, boxes are rectangles.
+
+Each point and rectangle carries its object, its sign and its place in the order of
+giving as features of the layer; so moving, deleting and undoing need no bookkeeping.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Points, Shapes
+
+from napari_sam2.widgets.colours import object_colour
+from napari_sam2.widgets.engine import FramePrompts, PromptKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from napari.layers import Image, Layer
+    from napari.viewer import Viewer
+
+    from napari_sam2.widgets.target import Target
+
+OBJECT, SIGN, ORDER = "object", "sign", "order"
+POSITIVE_SYMBOL, NEGATIVE_SYMBOL = "disc", "x"
+CLICK_PIXELS = 10.0
+NEGATIVE_MODIFIERS = frozenset({"Control", "Alt"})
+Prompts = dict[PromptKey, FramePrompts]
+
+
+def placement(image: Layer) -> dict[str, Any]:
+    """Return what a new layer needs to lie exactly on `image`."""
+    return {
+        "scale": image.scale,
+        "translate": image.translate,
+        "rotate": image.rotate,
+        "shear": image.shear,
+        "affine": image.affine.affine_matrix,
+        "units": image.units,
+        "axis_labels": image.axis_labels,
+    }
+
+
+class PromptLayers:
+    """The Points and Shapes layers of one image.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Gets the layers.
+    image : Image
+        What is clicked on.
+    on_change : callable
+        Called after the user added, moved or removed a prompt.
+    on_new_object : callable
+        Called when a click asks for a new object (Shift), before it is placed.
+
+    Attributes
+    ----------
+    points : Points
+        The clicks.
+    boxes : Shapes or None
+        The rectangles, once the box tool was used.
+    object_id : int
+        Object that the next prompt belongs to.
+    positive : bool
+        Whether the next click says "this belongs to it".
+    """
+
+    def __init__(
+        self,
+        viewer: Viewer,
+        image: Image,
+        *,
+        on_change: Callable[[], None],
+        on_new_object: Callable[[], None],
+    ) -> None:
+        self._viewer, self._image = viewer, image
+        self._on_change, self._on_new_object = on_change, on_new_object
+        self._busy = False
+        self._count = 0
+        self._object_id, self._positive = 1, True
+        self._once_negative = False
+        self.boxes: Shapes | None = None
+        self.points: Points = self._make_points()
+
+    @property
+    def object_id(self) -> int:
+        """Object that the next prompt belongs to."""
+        return self._object_id
+
+    @object_id.setter
+    def object_id(self, value: int) -> None:
+        self._object_id = value
+        self._set_defaults()
+
+    @property
+    def positive(self) -> bool:
+        """Whether the next click says "this belongs to it"."""
+        return self._positive
+
+    @positive.setter
+    def positive(self, value: bool) -> None:
+        self._positive = value
+        self._set_defaults()
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers; they keep their prompts if the user removes them."""
+        return [self.points] + ([self.boxes] if self.boxes is not None else [])
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was prompted yet."""
+        return not any(len(layer.data) for layer in self.layers)
+
+    def collect(self, target: Target) -> Prompts:
+        """Gather the prompts for a stack, by object and frame.
+
+        Clicks and boxes outside it, or at other positions of the axes that are held,
+        are left out; of several boxes on one object in one frame the last counts.
+        """
+        clicks: dict[PromptKey, list[tuple[tuple[float, float], int]]]
+        clicks = defaultdict(list)
+        boxes: dict[PromptKey, tuple[float, float, float, float]] = {}
+        for layer in self.layers:
+            is_box = isinstance(layer, Shapes)
+            for row, vertices in enumerate(layer.data):
+                inside = self._in_image(layer, np.atleast_2d(vertices))
+                place: Any = _clipped(inside[0], target) if is_box else inside[0]
+                frame = target.frame_of(place)
+                if frame is None:
+                    continue
+                key = (int(layer.features[OBJECT][row]), frame)
+                if is_box:
+                    boxes[key] = _box(inside)
+                else:
+                    y, x = (float(v) for v in inside[0, -2:])
+                    clicks[key].append(((y, x), int(layer.features[SIGN][row])))
+        return {
+            key: FramePrompts(
+                points=tuple(point for point, _ in clicks.get(key, ())),
+                labels=tuple(sign for _, sign in clicks.get(key, ())),
+                box=boxes.get(key),
+            )
+            for key in sorted({*clicks, *boxes})
+        }
+
+    def drop_outside(self, target: Target) -> int:
+        """Remove clicks that hit no pixel; return how many."""
+        rows = [
+            row
+            for row, vertex in enumerate(self.points.data)
+            if not target.holds(self._in_image(self.points, vertex[None])[0])
+        ]
+        if rows:
+            self._busy = True
+            try:
+                self._remove_rows(self.points, rows)
+            finally:
+                self._busy = False
+        return len(rows)
+
+    def click(self, position: Sequence[float], *, positive: bool = True) -> None:
+        """Click as the user would, at a position in the image's data."""
+        was = self._positive
+        self.positive = positive
+        self.points.add(
+            self.points.world_to_data(self._image.data_to_world(position)),
+        )
+        self.positive = was
+
+    def start_clicking(self) -> None:
+        """Select the Points layer and make a mouse click a prompt."""
+        if self.points not in self._viewer.layers:
+            self._viewer.add_layer(self.points)
+        self._viewer.layers.selection.active = self.points
+        self.points.mode = "add"
+
+    def start_boxing(self) -> None:
+        """Select the Shapes layer and make a mouse drag a box."""
+        if self.boxes is None:
+            self.boxes = self._make_boxes()
+        elif self.boxes not in self._viewer.layers:
+            self._viewer.add_layer(self.boxes)
+        self._viewer.layers.selection.active = self.boxes
+        self.boxes.mode = "add_rectangle"
+
+    def undo(self) -> bool:
+        """Take back the last prompt that was given; say whether there was one."""
+        newest: tuple[int, int, Layer] | None = None
+        for layer in self.layers:
+            for row, order in enumerate(layer.features[ORDER]):
+                if newest is None or int(order) > newest[0]:
+                    newest = (int(order), row, layer)
+        if newest is None:
+            return False
+        self._remove_rows(newest[2], [newest[1]])
+        return True
+
+    def remove_object(self, object_id: int) -> None:
+        """Take back all prompts of an object."""
+        for layer in self.layers:
+            rows = [
+                row
+                for row, value in enumerate(layer.features[OBJECT])
+                if int(value) == object_id
+            ]
+            if rows:
+                self._remove_rows(layer, rows)
+
+    def remove(self) -> None:
+        """Take the layers out of the viewer."""
+        for layer in self.layers:
+            if layer in self._viewer.layers:
+                self._viewer.layers.remove(layer)
+
+    def disconnect(self) -> None:
+        """Listen to the layers no longer; they stay as ordinary ones."""
+        self._busy = True
+        self.points.events.data.disconnect(self._changed)
+        if self._press in self.points.mouse_drag_callbacks:
+            self.points.mouse_drag_callbacks.remove(self._press)
+        if self.boxes is not None:
+            self.boxes.events.data.disconnect(self._changed)
+
+    def _make_points(self) -> Points:
+        layer = self._viewer.add_points(
+            np.empty((0, self._image.ndim)),
+            name=f"{self._image.name} clicks",
+            features={OBJECT: np.empty(0, int), SIGN: [], ORDER: []},
+            symbol=POSITIVE_SYMBOL,
+            size=CLICK_PIXELS,
+            border_color="white",
+            border_width=0.12,
+            opacity=1.0,
+            **placement(self._image),
+        )
+        layer.canvas_size_limits = (CLICK_PIXELS, CLICK_PIXELS)
+        layer.mouse_drag_callbacks.append(self._press)
+        layer.events.data.connect(self._changed)
+        self._set_defaults_of(layer)
+        return layer
+
+    def _make_boxes(self) -> Shapes:
+        layer = self._viewer.add_shapes(
+            None,
+            ndim=self._image.ndim,
+            name=f"{self._image.name} boxes",
+            features={OBJECT: np.empty(0, int), SIGN: [], ORDER: []},
+            face_color="transparent",
+            edge_color="white",
+            edge_width=1,
+            **placement(self._image),
+        )
+        layer.events.data.connect(self._changed)
+        self._set_defaults_of(layer)
+        return layer
+
+    def _set_defaults(self) -> None:
+        for layer in self.layers:
+            self._set_defaults_of(layer)
+
+    def _set_defaults_of(self, layer: Layer) -> None:
+        sign = self._positive and not self._once_negative
+        layer.feature_defaults = {
+            OBJECT: self._object_id,
+            SIGN: int(sign),
+            ORDER: self._count,
+        }
+
+    def _press(self, _layer: Layer, event: Any) -> None:
+        """Read the modifiers of a click that napari is about to make a point."""
+        self._once_negative = bool(NEGATIVE_MODIFIERS.intersection(event.modifiers))
+        if "Shift" in event.modifiers:
+            self._on_new_object()
+        self._set_defaults()
+
+    def _changed(self, event: Any) -> None:
+        """Follow the user's adding, moving and removing."""
+        action = getattr(event, "action", None)
+        if self._busy or getattr(action, "value", action) in _UNFINISHED:
+            return
+        self._busy = True
+        try:
+            self._count += 1
+            self._once_negative = False
+            self._set_defaults()
+            self._paint(event.source)
+        finally:
+            self._busy = False
+        self._on_change()
+
+    def _paint(self, layer: Layer) -> None:
+        """Colour prompts by object, draw negative clicks as crosses."""
+        colours = np.array([object_colour(int(i)) for i in layer.features[OBJECT]])
+        if not len(colours):
+            return
+        if isinstance(layer, Shapes):
+            layer.edge_color = colours
+            return
+        signs = layer.features[SIGN]
+        layer.face_color = colours
+        layer.symbol = [POSITIVE_SYMBOL if s else NEGATIVE_SYMBOL for s in signs]
+
+    def _remove_rows(self, layer: Layer, rows: list[int]) -> None:
+        layer.selected_data = set(rows)
+        layer.remove_selected()
+
+    def _in_image(self, layer: Layer, vertices: np.ndarray) -> np.ndarray:
+        """Bring (N, D) positions in a layer's data to the image's data."""
+        world = (layer.data_to_world(vertex) for vertex in vertices)
+        return np.array([self._image.world_to_data(point) for point in world])
+
+
+_UNFINISHED = ("adding", "removing", "changing")
+
+
+def _clipped(position: np.ndarray, target: Target) -> np.ndarray:
+    """Return the position with y and x inside the picture: boxes may stick out."""
+    highest = np.array(target.shape[-2:]) - 1
+    return np.concatenate([position[:-2], np.clip(position[-2:], 0, highest)])
+
+
+def _box(corners: np.ndarray) -> tuple[float, float, float, float]:
+    """Return (y, x, y2, x2) of a drawn rectangle; pixel 0 reaches from -0.5 to 0.5."""
+    y, x = (float(v) for v in corners[:, -2:].min(axis=0))
+    y2, x2 = (float(v) for v in corners[:, -2:].max(axis=0))
+    return y + 0.5, x + 0.5, y2 + 0.5, x2 + 0.5

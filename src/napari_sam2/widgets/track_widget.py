@@ -1,0 +1,266 @@
+"""The dock widget: click on a cell, see its mask, follow it through the stack.
+
+This module connects the parts; each of them is in a module of its own. What takes
+time is asked of the engine, in the worker's thread (`napari_sam2.widgets.desk`).
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
+
+from napari_sam2.widgets import console_lines, messages
+from napari_sam2.widgets.asking import Asking
+from napari_sam2.widgets.desk import Desk
+from napari_sam2.widgets.following import Following
+from napari_sam2.widgets.image_choice import ImageChoice
+from napari_sam2.widgets.keys import Keys
+from napari_sam2.widgets.model_part import ModelPart
+from napari_sam2.widgets.panel import Panel
+from napari_sam2.widgets.tracking_engine import TrackingEngine
+from napari_sam2.widgets.workplace import Workplace
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+    from napari.viewer import Viewer
+    from qtpy.QtGui import QCloseEvent
+
+    from napari_sam2.widgets.engine import Direction, Engine
+
+
+class TrackWidget(QWidget):
+    """Segment a cell by a click and follow it through a movie or a stack.
+
+    Parameters
+    ----------
+    napari_viewer : Viewer
+        The viewer to work in.
+    engine : Engine, optional
+        What segments and tracks; SAM 2 unless given.
+    """
+
+    def __init__(self, napari_viewer: Viewer, *, engine: Engine | None = None) -> None:
+        super().__init__()
+        self.viewer = napari_viewer
+        self.panel = Panel()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.panel)
+        self.images = ImageChoice(napari_viewer, self.panel)
+        self.models = ModelPart(self.panel)
+        self.desk = Desk(
+            self.panel, self.models, TrackingEngine() if engine is None else engine
+        )
+        self.following = Following(self.desk)
+        self.asking = Asking(self.desk, self.following)
+        # However this widget ends, its thread must end too.
+        self._goodbye = weakref.finalize(self, self.desk.close)
+        self._goodbye.atexit = False  # Qt is gone by then; the worker has its own way
+        self.destroyed.connect(self._goodbye)
+        self._places: list[Workplace] = []
+        self._open, self._docked = True, False
+        self._connect()
+        self.keys = Keys(
+            napari_viewer,
+            {
+                "M": self.new_object,
+                "T": self.panel.sign.toggle,
+                "G": self.follow_or_stop,
+                "Control-Z": self.undo,
+            },
+        )
+        self.asking.look_around()
+        self.images.begin()
+
+    @property
+    def place(self) -> Workplace | None:
+        """The image being worked on."""
+        return self.desk.place
+
+    def new_object(self) -> None:
+        """Let the next prompt begin another cell."""
+        place = self.place
+        if place is None:
+            return
+        row = place.rows.get(place.object_id)
+        if row is not None and (row.prompts or row.found):
+            place.object_id = self.panel.objects.next_free()
+        self.desk.show_objects()
+        self.desk.say(messages.next_object(place.object_id))
+
+    def undo(self) -> None:
+        """Take back the last click or box."""
+        if self.place is None or not self.place.prompts.undo():
+            self.desk.say(messages.CLICK)
+
+    def delete_object(self) -> None:
+        """Delete the current cell from all frames."""
+        place = self.place
+        if place is None:
+            return
+        gone = place.object_id
+        self.asking.remove_object(gone)
+        place.prompts.remove_object(gone)
+        place.masks -= {key for key in place.masks if key[0] == gone}
+        place.rows.pop(gone, None)
+        place.object_id = max(place.rows, default=1)
+        self.desk.show_objects()
+
+    def follow(self, direction: Direction) -> None:
+        """Follow all cells through the stack."""
+        self.following.begin(direction)
+
+    def follow_or_stop(self) -> None:
+        """Do what the key G does: follow forward, or stop."""
+        if self.following.run is not None:
+            self.following.stop()
+        else:
+            self.following.begin("forward")
+
+    def close_down(self) -> None:
+        """End the thread, give the keys back, listen to nothing; layers stay."""
+        if not self._open:
+            return
+        self._open = False
+        self._goodbye()
+        self.keys.release()
+        self.images.disconnect_all()
+        self.viewer.layers.selection.events.active.disconnect(self._layer_selected)
+        self.viewer.dims.events.current_step.disconnect(self.following.slider_moved)
+        self.viewer.dims.events.ndisplay.disconnect(self._layer_selected)
+        for place in self._places:
+            place.leave()
+        self._places.clear()
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:
+        """End with the window."""
+        self.close_down()
+        super().closeEvent(event)
+
+    def event(self, event: QEvent | None) -> bool:
+        """Notice when napari takes this widget out of its dock, which closes it."""
+        if event is not None and event.type() == QEvent.Type.ParentChange:
+            if self.parent() is not None:
+                self._docked = True
+            elif self._docked:
+                self.close_down()
+        return super().event(event)
+
+    def _connect(self) -> None:
+        panel, asking, following = self.panel, self.asking, self.following
+        self.images.changed.connect(self._image_changed)
+        self.images.removed.connect(self._layer_removed)
+        panel.click_tool.clicked.connect(self._take_click_tool)
+        panel.box_tool.clicked.connect(self._take_box_tool)
+        panel.paint_tool.clicked.connect(self._take_paint_tool)
+        panel.sign.toggled.connect(self._sign_changed)
+        panel.objects.chosen.connect(self._object_chosen)
+        panel.new_object.clicked.connect(self.new_object)
+        panel.undo.clicked.connect(self.undo)
+        panel.delete_object.clicked.connect(self.delete_object)
+        panel.use_labels.clicked.connect(self._use_labels)
+        panel.backward.clicked.connect(lambda: self.follow("backward"))
+        panel.both.clicked.connect(lambda: self.follow("both"))
+        panel.forward.clicked.connect(lambda: self.follow("forward"))
+        panel.stop.clicked.connect(following.stop)
+        panel.copy.clicked.connect(self._copy_script)
+        panel.download.clicked.connect(asking.download)
+        self.models.changed.connect(asking.prepare)
+        self.desk.result_shown.connect(self.images.hide_result)
+        self.viewer.layers.selection.events.active.connect(self._layer_selected)
+        self.viewer.dims.events.current_step.connect(following.slider_moved)
+        self.viewer.dims.events.ndisplay.connect(self._layer_selected)
+
+    def _image_changed(self) -> None:
+        """Work on the chosen image, where it was left if it was worked on before."""
+        image, axis = self.images.image, self.images.axis
+        self.asking.abandon()
+        left = self.place
+        if left is not None and left.untouched and left in self._places:
+            self._places.remove(left)
+            left.leave()
+        if image is None:
+            self.asking.work_on(None)
+            return
+        place = next(
+            (p for p in self._places if p.image == image and p.axis == axis), None
+        )
+        if place is None:
+            place = Workplace(
+                self.viewer,
+                image,
+                axis,
+                on_prompts=self.asking.prompted,
+                on_new_object=self.new_object,
+                on_painted=self.asking.painted,
+                on_selected=self._object_chosen,
+            )
+            self._places.append(place)
+        place.prompts.positive = not self.panel.sign.isChecked()
+        self.asking.work_on(place)
+        self._take_click_tool()
+
+    def _layer_removed(self, layer: Layer) -> None:
+        for place in [p for p in self._places if p.image == layer]:
+            self._places.remove(place)
+            self.asking.forget(place)
+            place.leave()
+        if self.place is not None and self.place.owns(layer):
+            self.following.layer_gone()
+
+    def _layer_selected(self, _event: Any = None) -> None:
+        """Show which tool the selected layer is."""
+        place, panel = self.place, self.panel
+        if place is None:
+            return
+        active = self.viewer.layers.selection.active
+        tools: dict[Any, Layer | None] = {
+            panel.click_tool: place.prompts.points,
+            panel.box_tool: place.prompts.boxes,
+            panel.paint_tool: None if place.result is None else place.result.layer,
+        }
+        panel.tools.setExclusive(False)
+        for button, layer in tools.items():
+            button.setChecked(layer is not None and layer == active)
+        panel.tools.setExclusive(True)
+        self.desk.say_what_to_do(tool_in_hand=place.owns(active) if active else False)
+
+    def _take_click_tool(self) -> None:
+        if self.place is not None:
+            self.place.prompts.start_clicking()
+            self._layer_selected()
+
+    def _take_box_tool(self) -> None:
+        if self.place is not None:
+            self.place.prompts.start_boxing()
+            self._layer_selected()
+
+    def _take_paint_tool(self) -> None:
+        if self.place is not None and self.place.result is not None:
+            self.place.result.start_painting()
+        self._layer_selected()
+
+    def _sign_changed(self, negative: bool) -> None:
+        self.panel.sign.setText(messages.BELONGS_NOT if negative else messages.BELONGS)
+        if self.place is not None:
+            self.place.prompts.positive = not negative
+
+    def _object_chosen(self, object_id: int) -> None:
+        if self.place is not None and object_id != self.place.object_id:
+            self.place.object_id = object_id
+            self.desk.show_objects()
+
+    def _use_labels(self) -> None:
+        labels = self.images.start_labels
+        if labels is not None:
+            self.asking.take_labels(labels)
+
+    def _copy_script(self) -> None:
+        request = self.desk.request()
+        clipboard = QApplication.clipboard()
+        if request is not None and clipboard is not None:
+            clipboard.setText(console_lines.script(request, self.following.propagated))
+            self.desk.say(messages.COPIED)

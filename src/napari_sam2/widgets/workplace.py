@@ -1,0 +1,222 @@
+"""One image being worked on: its prompts, its result, its list of cells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_sam2.widgets import messages
+from napari_sam2.widgets.engine import Painted, Request
+from napari_sam2.widgets.objects_table import ObjectRow
+from napari_sam2.widgets.prompt_layers import PromptLayers
+from napari_sam2.widgets.result_layer import ResultLayer
+from napari_sam2.widgets.target import current_index, make_target, pixel_shape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from napari.layers import Image, Labels, Layer
+    from napari.viewer import Viewer
+
+    from napari_sam2.widgets.engine import (
+        FrameNews,
+        FramePrompts,
+        ModelChoice,
+        PromptKey,
+    )
+    from napari_sam2.widgets.target import Target
+
+
+class Workplace:
+    """Layers and prompts of one image.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Where the layers are.
+    image : Image
+        What is segmented.
+    axis : int or None
+        The axis of `image` that is followed.
+    on_prompts, on_new_object, on_painted : callable
+        Called after the user prompted, asked for a new object, painted.
+    on_selected : callable
+        Called with the object whose label the user selected.
+
+    Attributes
+    ----------
+    result : ResultLayer or None
+        Once the engine has opened the image.
+    rows : dict of int to ObjectRow
+        What the table shows.
+    masks : set of (object_id, frame_idx)
+        Where masks were painted or taken from labels.
+    sent : dict of (object_id, frame_idx) to FramePrompts
+        The prompts as they were when the engine was asked last.
+    last_target : Target or None
+        The stack as it was when the engine was asked last.
+    """
+
+    def __init__(
+        self,
+        viewer: Viewer,
+        image: Image,
+        axis: int | None,
+        *,
+        on_prompts: Callable[[], None],
+        on_new_object: Callable[[], None],
+        on_painted: Callable[[], None],
+        on_selected: Callable[[int], None],
+    ) -> None:
+        self._viewer, self.image, self.axis = viewer, image, axis
+        self._on_painted, self._on_selected = on_painted, on_selected
+        self.prompts = PromptLayers(
+            viewer, image, on_change=on_prompts, on_new_object=on_new_object
+        )
+        self.result: ResultLayer | None = None
+        self.rows: dict[int, ObjectRow] = {}
+        self.masks: set[PromptKey] = set()
+        self.sent: dict[PromptKey, FramePrompts] = {}
+        self.last_target: Target | None = None
+
+    @property
+    def object_id(self) -> int:
+        """The cell that the next prompt belongs to."""
+        return self.prompts.object_id
+
+    @object_id.setter
+    def object_id(self, value: int) -> None:
+        self.prompts.object_id = value
+        if self.result is not None and self.result.shown:
+            self.result.select(value)
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames along the followed axis."""
+        return 1 if self.axis is None else pixel_shape(self.image)[self.axis]
+
+    @property
+    def untouched(self) -> bool:
+        """Whether there is nothing to lose."""
+        return self.prompts.empty and not self.masks and not self.rows_with_pixels
+
+    @property
+    def rows_with_pixels(self) -> bool:
+        """Whether anything was found yet."""
+        return any(row.found for row in self.rows.values())
+
+    def request(self, model: ModelChoice) -> Request:
+        """Describe everything an answer depends on, as it is now."""
+        target = self.target()
+        return Request(model=model, target=target, prompts=self.prompts.collect(target))
+
+    def target(self) -> Target:
+        """Describe the stack, with the sliders where they stand."""
+        self.last_target = make_target(self.image, self._viewer, self.axis)
+        return self.last_target
+
+    def frame(self, target: Target) -> int:
+        """Return the frame that the user looks at, the nearest one if beside all."""
+        if target.followed is None:
+            return 0
+        at = current_index(self.image, self._viewer)[target.followed]
+        return min(max(at, 0), target.n_frames - 1)
+
+    def why_not_clickable(self) -> str | None:
+        """Return what the user has to do before a click can hit a pixel, or None."""
+        dims = self._viewer.dims
+        if dims.ndisplay != 2:
+            return messages.FLAT_ONLY
+        if tuple(dims.displayed) != (dims.ndim - 2, dims.ndim - 1):
+            return messages.WRONG_AXES
+        return None
+
+    def note(self, news: FrameNews, *, known: Collection[PromptKey] | None) -> None:
+        """Note what was found in a frame; of a preview only what was prompted there.
+
+        Parameters
+        ----------
+        news : FrameNews
+            What was found.
+        known : collection of (object_id, frame_idx) or None
+            Only these; None: everything.
+        """
+        for object_id, found in news.objects.items():
+            if known is None or (object_id, news.frame_idx) in known:
+                row = self.rows.setdefault(object_id, ObjectRow())
+                row.found[news.frame_idx] = found
+
+    def go_to(self, frame_idx: int) -> None:
+        """Move the slider to a frame."""
+        if self.axis is None:
+            return
+        where = list(current_index(self.image, self._viewer))
+        where[self.axis] = frame_idx
+        world = self.image.data_to_world(where)
+        beyond = self._viewer.dims.ndim - self.image.ndim
+        self._viewer.dims.set_point(self.axis + beyond, world[self.axis])
+
+    def changed_frames(
+        self, prompts: Mapping[PromptKey, FramePrompts]
+    ) -> list[tuple[int, int]]:
+        """Return (frame, object) of prompts that differ since the last time."""
+        before, self.sent = self.sent, dict(prompts)
+        keys = sorted({*before, *prompts})
+        return [(f, o) for o, f in keys if before.get((o, f)) != prompts.get((o, f))]
+
+    def show_result(self, array: Any) -> ResultLayer:
+        """Put the labels into the viewer, if they are not there."""
+        if self.result is None:
+            self.result = ResultLayer(
+                self._viewer,
+                self.image,
+                array,
+                on_selected=self._on_selected,
+                on_painted=self._on_painted,
+            )
+            self.result.select(self.object_id)
+        elif not self.result.shown:
+            self.result.show_again()
+        return self.result
+
+    def painted(self, frame_idx: int) -> Painted:
+        """Return what was known of a frame before the user painted in it."""
+        assert self.result is not None
+        areas = {
+            object_id: row.found[frame_idx].area
+            for object_id, row in self.rows.items()
+            if frame_idx in row.found
+        }
+        return Painted(selected=int(self.result.layer.selected_label), areas=areas)
+
+    def plane(self, target: Target, frame_idx: int) -> Callable[[], Any]:
+        """Return what reads our labels of a frame, in any thread."""
+        assert self.result is not None
+        array, where = self.result.array, target.index(frame_idx)
+        return lambda: array[where]
+
+    def plane_of(self, labels: Labels) -> Callable[[], Any]:
+        """Return what reads the visible plane of other labels, in any thread."""
+        array = labels.data[0] if labels.multiscale else labels.data
+        where = current_index(labels, self._viewer)[:-2]
+        top = array.shape
+        inside = tuple(
+            min(max(at, 0), n - 1) for at, n in zip(where, top, strict=False)
+        )
+        return lambda: array[inside]
+
+    def owns(self, layer: Layer) -> bool:
+        """Whether a layer is one of ours."""
+        ours = [self.prompts.points, self.prompts.boxes]
+        if self.result is not None:
+            ours.append(self.result.layer)
+        return any(mine is not None and mine == layer for mine in ours)
+
+    def leave(self) -> None:
+        """Listen to nothing any more; take layers away that hold nothing."""
+        self.prompts.disconnect()
+        if self.result is not None:
+            self.result.disconnect()
+        if self.untouched:
+            self.prompts.remove()
+            if self.result is not None and self.result.shown:
+                self._viewer.layers.remove(self.result.layer)
