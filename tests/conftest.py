@@ -31,8 +31,8 @@ GUI_FIXTURES = frozenset(
 )
 NO_DISPLAY = (
     "This test opens windows and needs a display. Install the Debian package 'xvfb' "
-    "(apt-get install -y xvfb libgl1-mesa-dri libegl1, and the other packages named "
-    "in .ci/run), or run where DISPLAY is set."
+    "(apt-get install -y xvfb libgl1-mesa-dri; python tests/machine.py names whatever "
+    "else is missing), or run where DISPLAY is set."
 )
 
 
