@@ -28,7 +28,7 @@ from napari_sam2.training.losses import LossWeights
 from napari_sam2.training.steps import clip_loss, picture_loss
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from napari_sam2.model import SAM2
     from napari_sam2.training.batches import Batch
@@ -58,7 +58,7 @@ class StepReport:
     seconds: float
 
 
-def train(config: TrainConfig | str | Path) -> Iterator[StepReport]:
+def train(config: TrainConfig | str | Path) -> Generator[StepReport, None, None]:
     """Train a model, or go on where the run in the output folder stopped.
 
     Parameters
