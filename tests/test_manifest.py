@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from npe2 import PluginManifest
+from npe2.manifest.utils import import_python_name
 
 MANIFEST = PluginManifest.from_distribution("napari-sam2")
 
@@ -16,6 +17,19 @@ def test_manifest_validates_with_imports():
 def test_widget_is_in_the_layers_menus(menu):
     commands = [item.command for item in MANIFEST.contributions.menus[menu]]
     assert commands == ["napari-sam2.track"]
+
+
+def test_samples_open_as_layers():
+    from napari.layers import Layer
+
+    keys = [sample.key for sample in MANIFEST.contributions.sample_data]
+    assert keys == ["cells-movie", "cells-stack"]
+    for command in MANIFEST.contributions.commands:
+        if command.id.startswith("napari-sam2.sample_"):
+            (given,) = import_python_name(command.python_name)()
+            layer = Layer.create(*given)
+            assert layer.ndim == 3
+            assert layer.axis_labels[1:] == ("y", "x")
 
 
 def test_reader_takes_files_and_folders():

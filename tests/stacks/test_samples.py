@@ -7,12 +7,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from napari_sam2.stacks.samples import (
-    cells_movie,
-    cells_stack,
-    movie_layers,
-    stack_layers,
-)
+from napari_sam2.stacks.samples import cells_movie, cells_stack
 
 
 @pytest.fixture(scope="module")
@@ -68,13 +63,3 @@ def test_drawing_twice_gives_the_same(movie):
         return hashlib.sha256(array.tobytes()).hexdigest()
 
     assert digest(cells_movie().image) == digest(movie.image)
-
-
-@pytest.mark.parametrize("layers", [movie_layers, stack_layers])
-def test_napari_can_add_the_samples(layers):
-    from napari.layers import Layer
-
-    (given,) = layers()
-    layer = Layer.create(*given)
-    assert layer.ndim == 3
-    assert layer.axis_labels[1:] == ("y", "x")

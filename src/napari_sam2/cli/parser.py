@@ -65,7 +65,8 @@ def _add_demo(commands: Any) -> argparse.ArgumentParser:
         "demo",
         help="see it work on a sample movie",
         description="Open napari with a sample movie and one click placed. Without a "
-        "display, track that click and write a labels file and a picture.",
+        "display, track that click (with --model, on --device) and write a labels file "
+        "and a picture.",
     )
     demo.add_argument(
         "--headless", action="store_true", help="open no window even if one could be"

@@ -7,7 +7,7 @@ documentation and the tests show the same cells on every machine.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -112,23 +112,6 @@ def cells_stack(*, n_planes: int = 32, size: int = 128) -> Sample:
     image = np.stack([_camera(rng, plane) for plane in light])
     click = (n_planes // 2, float(middle[1]), float(middle[2]))
     return Sample(image=image, labels=labels, axes="ZYX", click=click)
-
-
-def movie_layers() -> list[tuple[NDArray[np.uint16], dict[str, Any], str]]:
-    """Return the movie as napari's *File → Open Sample* takes it."""
-    return _as_layers(cells_movie(), "dividing cells")
-
-
-def stack_layers() -> list[tuple[NDArray[np.uint16], dict[str, Any], str]]:
-    """Return the volume as napari's *File → Open Sample* takes it."""
-    return _as_layers(cells_stack(), "cells in a volume")
-
-
-def _as_layers(
-    sample: Sample, name: str
-) -> list[tuple[NDArray[np.uint16], dict[str, Any], str]]:
-    named = {"name": name, "axis_labels": tuple(sample.axes.lower())}
-    return [(sample.image, named, "image")]
 
 
 def _scatter(rng: np.random.Generator, size: int, n_frames: int) -> list[_Cell]:
