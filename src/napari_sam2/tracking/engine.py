@@ -1,0 +1,285 @@
+"""What a session does with a frame: answer, track, compose, write, remember.
+
+The network's steps are in `tracker`; who takes part and in which order is decided
+in `session`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from napari_sam2.stacks import FrameReadError
+from napari_sam2.tracking.masks import compose, patch_from_logits
+from napari_sam2.tracking.objects import BACKWARD, FORWARD, UNTRACKED, TrackedObject
+from napari_sam2.tracking.planning import grouped
+from napari_sam2.tracking.prompts import BoxPrompt
+from napari_sam2.tracking.results import FrameResult, ObjectScore
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from torch import Tensor
+
+    from napari_sam2.model import ImageFeatures
+    from napari_sam2.stacks import LabelsStore
+    from napari_sam2.tracking.frames import FrameEncoder
+    from napari_sam2.tracking.masks import Patch
+    from napari_sam2.tracking.memory_bank import FrameMemory
+    from napari_sam2.tracking.tracker import Tracker
+
+Answers: TypeAlias = "dict[int, FrameMemory]"
+
+BATCH = 32
+REFINE_DEPTH = 1
+
+
+@dataclass(kw_only=True)
+class Engine:
+    """The machinery of one session.
+
+    Attributes
+    ----------
+    frames
+        Reads and encodes frames.
+    tracker
+        Runs the network.
+    store
+        Where labels go.
+    corrections_condition
+        Whether prompts on tracked frames make conditioning frames of them.
+    objects
+        By id.
+    """
+
+    frames: FrameEncoder
+    tracker: Tracker
+    store: LabelsStore
+    corrections_condition: bool = True
+    objects: dict[int, TrackedObject] = field(default_factory=dict)
+
+    def settle(
+        self, objects: Sequence[TrackedObject], only: Collection[int] | None = None
+    ) -> dict[int, FrameReadError]:
+        """Answer the prompts that have no answer yet; each frame is read once.
+
+        Parameters
+        ----------
+        objects
+            Whose prompts.
+        only
+            Frames to answer in; None for all.
+
+        Returns
+        -------
+        dict
+            The frames that could not be read.
+        """
+        waiting: dict[int, list[TrackedObject]] = {}
+        for found in objects:
+            for frame_idx in found.prompted_frames:
+                if found.pending(frame_idx) and (only is None or frame_idx in only):
+                    waiting.setdefault(frame_idx, []).append(found)
+        failed = {}
+        for frame_idx in sorted(waiting):
+            try:
+                features = self.frames.features(frame_idx)
+            except FrameReadError as error:
+                failed[frame_idx] = error
+                continue
+            for found in waiting[frame_idx]:
+                self._answer(found, frame_idx, features)
+        return failed
+
+    def _answer(
+        self, found: TrackedObject, frame_idx: int, features: ImageFeatures
+    ) -> None:
+        prompts = found.prompts[frame_idx]
+        done = found.answered.get(frame_idx, 0)
+        past = int(found.tracked[frame_idx])
+        recall = None
+        if past != UNTRACKED:
+            reverse = past == BACKWARD
+            self.remake([found], frame_idx, reverse=reverse, depth=REFINE_DEPTH)
+            recall = found.bank.recall(
+                frame_idx, reverse=reverse, n_frames=self.tracker.n_frames
+            )
+        held = found.bank.at(frame_idx)
+        logits = None
+        if done or (past and self._refines(found, frame_idx)):
+            logits = held.mask_logits if held is not None else None
+            if logits is None:
+                mask = self.store.read(frame_idx) == found.object_id
+                logits = self.tracker.logits_from_mask(mask)
+        memory = self.tracker.answer(
+            frame_idx,
+            features,
+            prompts,
+            done=done,
+            recall=recall if recall and recall.memories else None,
+            logits=logits,
+        )
+        conditioning = (
+            self.corrections_condition
+            or past == UNTRACKED
+            or frame_idx in found.bank.conditioning
+        )
+        found.bank.add(memory, conditioning=conditioning)
+        found.answered[frame_idx] = len(prompts)
+
+    def _refines(self, found: TrackedObject, frame_idx: int) -> bool:
+        """Whether the first prompt goes on from the mask tracked in the frame."""
+        first = found.prompts[frame_idx][0]
+        return frame_idx not in found.restarted and not isinstance(first, BoxPrompt)
+
+    def remake(
+        self,
+        objects: Sequence[TrackedObject],
+        frame_idx: int,
+        *,
+        reverse: bool,
+        depth: int | None = None,
+    ) -> None:
+        """Make recent memories again that were dropped, from labels and frames.
+
+        Parameters
+        ----------
+        objects
+            Whose memories; those that keep all need none.
+        frame_idx
+            The frame about to be tracked or refined.
+        reverse
+            Whether time runs backwards.
+        depth
+            How many frames back; None for all that memory attention reaches.
+        """
+        objects = [o for o in objects if o.bank.retention == "recent"]
+        if not objects:
+            return
+        reach = objects[0].bank.reach(frame_idx, reverse=reverse)[:depth]
+        for past in reversed(reach):  # the nearest last: it is kept longest
+            if not 0 <= past < self.tracker.n_frames:
+                continue
+            lacking = [o for o in objects if o.tracked[past] and _lacks(o, past)]
+            if not lacking:
+                continue
+            with contextlib.suppress(FrameReadError):  # then it is simply missing
+                features = self.frames.features(past)
+                plane = self.store.read(past)
+                for found in lacking:
+                    mask = plane == found.object_id
+                    memory = self.tracker.remake(past, features, mask)
+                    held = found.bank.at(past)
+                    if held is not None:
+                        memory = replace(memory, pointer=held.pointer)
+                    found.bank.add(memory, conditioning=False)
+
+    def look_up(
+        self,
+        objects: Sequence[TrackedObject],
+        frame_idx: int,
+        features: ImageFeatures,
+        *,
+        reverse: bool,
+    ) -> Answers:
+        """Find objects in a frame from their memories; remembers nothing."""
+        n_frames = self.tracker.n_frames
+        recalls = [
+            o.bank.recall(frame_idx, reverse=reverse, n_frames=n_frames)
+            for o in objects
+        ]
+        previous: list[Tensor | None] = [None] * len(objects)
+        if self.tracker.model.config.dense_prompts:
+            previous = [o.bank.last_logits(frame_idx, reverse=reverse) for o in objects]
+        on_gpu = self.tracker.model.device.type == "cuda"
+        groups = grouped(
+            recalls,
+            alike=[logits is not None for logits in previous],
+            batch=BATCH if on_gpu else 1,
+        )
+        answers: Answers = {}
+        for group in groups:
+            memories = self.tracker.track(
+                frame_idx,
+                features,
+                [recalls[i] for i in group],
+                [previous[i] for i in group],
+            )
+            for i, memory in zip(group, memories, strict=True):
+                answers[objects[i].object_id] = memory
+        return answers
+
+    def step(
+        self,
+        objects: Sequence[TrackedObject],
+        frame_idx: int,
+        pixels: Tensor,
+        *,
+        reverse: bool,
+    ) -> FrameResult:
+        """Compute, write and remember one frame of a propagation."""
+        answers: Answers = {}
+        free = []
+        for found in objects:
+            fixed = found.answer(frame_idx)
+            if fixed is None:
+                free.append(found)
+            else:
+                answers[found.object_id] = fixed
+        if free:
+            features = self.frames.features(frame_idx, pixels)
+            answers |= self.look_up(free, frame_idx, features, reverse=reverse)
+        result = self.compose(frame_idx, answers)
+        self.store.write(frame_idx, result.labels)
+        for found in free:
+            found.bank.add(answers[found.object_id], conditioning=False)
+        for found in objects:
+            found.tracked[frame_idx] = BACKWARD if reverse else FORWARD
+        return result
+
+    def compose(self, frame_idx: int, answers: Answers) -> FrameResult:
+        """Draw answers over a frame's labels; writes nothing."""
+        patches = {i: self._patch(i, memory) for i, memory in answers.items()}
+        plane, areas = compose(patches, before=self.store.read(frame_idx))
+        scores = {
+            i: ObjectScore(
+                iou=memory.iou,
+                object_score=0.5 * (1 + math.tanh(memory.object_score / 2)),
+                area=areas[i],
+                prompted=frame_idx in self.objects[i].bank.conditioning,
+            )
+            for i, memory in sorted(answers.items())
+        }
+        return FrameResult(frame_idx=frame_idx, labels=plane, scores=scores)
+
+    def _patch(self, object_id: int, memory: FrameMemory) -> Patch:
+        painted = self.objects[object_id].painted(memory.frame_idx)
+        if painted is not None:
+            return painted
+        if memory.mask_logits is None:
+            msg = f"The answer of object {object_id} was dropped before it was drawn."
+            raise RuntimeError(msg)
+        low_res = memory.mask_logits[0, 0].float().cpu().numpy()
+        return patch_from_logits(low_res, self.tracker.frame_shape)
+
+    def erase(self, object_id: int, frame_idx: int) -> None:
+        """Take an object's pixels out of a frame."""
+        plane = self.store.read(frame_idx)
+        inside = plane == object_id
+        if inside.any():
+            plane[inside] = 0
+            self.store.write(frame_idx, plane)
+
+    def erase_everywhere(self, found: TrackedObject) -> None:
+        """Take an object's pixels out of all frames it was drawn in."""
+        for frame_idx in sorted({*np.flatnonzero(found.tracked), *found.prompts}):
+            self.erase(found.object_id, int(frame_idx))
+
+
+def _lacks(found: TrackedObject, frame_idx: int) -> bool:
+    held = found.bank.at(frame_idx)
+    return held is None or held.spatial is None

@@ -1,0 +1,178 @@
+"""From a stack to what the network sees, and no frame encoded twice in a row.
+
+Shapes: S picture side, (Y, X) frame.
+
+A frame is resized to S x S as a float, bilinearly and, when shrinking, with
+antialiasing, as SAM 2's image predictor does; it never passes through 8 bits.
+(Meta's video predictor resizes 8-bit frames bicubically instead.)
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import OrderedDict, deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+import torch
+from torch.nn import functional as F
+
+from napari_sam2.model.sam2 import normalise
+from napari_sam2.stacks import FrameReadError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable
+    from concurrent.futures import Future
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from napari_sam2.model import SAM2, ImageFeatures
+    from napari_sam2.stacks import Stack
+
+T = TypeVar("T")
+
+CACHE_BYTES = 48 * 2**20
+READ_AHEAD = 2
+
+
+def to_pixels(frame: NDArray[np.float32], side: int) -> Tensor:
+    """Resize and normalise one frame for the network.
+
+    Parameters
+    ----------
+    frame
+        (Y, X, 3) in [0, 1].
+    side
+        S.
+
+    Returns
+    -------
+    Tensor
+        (1, 3, S, S) float32 on the CPU.
+    """
+    x = torch.from_numpy(frame).permute(2, 0, 1)[None]  # (1, 3, Y, X)
+    if x.shape[-2:] != (side, side):
+        x = F.interpolate(
+            x, size=(side, side), mode="bilinear", align_corners=False, antialias=True
+        )
+    return normalise(x)
+
+
+class FrameEncoder:
+    """Reads and encodes frames of a stack; keeps the latest answers.
+
+    Parameters
+    ----------
+    stack
+        Where frames come from.
+    model
+        Whose image encoder is used.
+    cache_bytes
+        How much to keep; the latest frame is always kept.
+    """
+
+    def __init__(
+        self, stack: Stack, model: SAM2, *, cache_bytes: int = CACHE_BYTES
+    ) -> None:
+        self.stack = stack
+        self.model = model
+        self.cache_bytes = cache_bytes
+        self._cache: OrderedDict[int, ImageFeatures] = OrderedDict()
+        self._held = 0
+
+    def pixels(self, frame_idx: int) -> Tensor:
+        """Read one frame as (1, 3, S, S) float32; safe in a reader thread.
+
+        Raises
+        ------
+        FrameReadError
+            If the frame cannot be read.
+        """
+        return to_pixels(self.stack.read(frame_idx), self.model.config.image_size)
+
+    @torch.inference_mode()
+    def features(self, frame_idx: int, pixels: Tensor | None = None) -> ImageFeatures:
+        """Encode one frame, or return the kept answer.
+
+        Parameters
+        ----------
+        frame_idx
+            Which frame.
+        pixels
+            The frame as `pixels` gives it, if it was read before.
+
+        Raises
+        ------
+        FrameReadError
+            If the frame has to be read and cannot be.
+        """
+        found = self._cache.get(frame_idx)
+        if found is not None:
+            self._cache.move_to_end(frame_idx)
+            return found
+        if pixels is None:
+            pixels = self.pixels(frame_idx)
+        features = self.model.encode_image(
+            pixels.to(device=self.model.device, dtype=self.model.dtype)
+        )
+        self._cache[frame_idx] = features
+        self._held += features.nbytes
+        while self._held > self.cache_bytes and len(self._cache) > 1:
+            _, dropped = self._cache.popitem(last=False)
+            self._held -= dropped.nbytes
+        return features
+
+    def is_kept(self, frame_idx: int) -> bool:
+        """Whether `features` would answer without reading."""
+        return frame_idx in self._cache
+
+    def clear(self) -> None:
+        """Forget all answers."""
+        self._cache.clear()
+        self._held = 0
+
+
+def read_ahead(
+    load: Callable[[int], T], frames: Iterable[int], *, depth: int = READ_AHEAD
+) -> Generator[tuple[int, T | FrameReadError]]:
+    """Load frames in a thread, at most `depth` ahead of the one being used.
+
+    Closing the generator stops the thread after the frame it is reading.
+
+    Parameters
+    ----------
+    load
+        Called in the reader thread with one frame index after the other.
+    frames
+        Which frames, in order.
+    depth
+        How many may wait.
+
+    Yields
+    ------
+    frame_idx, loaded
+        What `load` returned, or the `FrameReadError` it raised; any other error
+        is raised at the frame it belongs to.
+    """
+    remaining = iter(frames)
+    pool = ThreadPoolExecutor(1, thread_name_prefix="napari-sam2-reader")
+    pending: deque[tuple[int, Future[T]]] = deque()
+
+    def ask(count: int) -> None:
+        for frame in itertools.islice(remaining, count):
+            pending.append((frame, pool.submit(load, frame)))
+
+    try:
+        ask(depth)
+        while pending:
+            frame_idx, future = pending.popleft()
+            try:
+                loaded: T | FrameReadError = future.result()
+            except FrameReadError as error:
+                loaded = error
+            ask(1)
+            yield frame_idx, loaded
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,55 @@
+"""What a session reports about a frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectScore:
+    """How sure the network is of one object in one frame.
+
+    Attributes
+    ----------
+    iou
+        Predicted IoU of the mask with the object, in [0, 1].
+    object_score
+        Probability in [0, 1] that the object is in the frame.
+    area
+        Pixels of the object in the label plane.
+    prompted
+        Whether the user's prompts fixed the answer.
+    """
+
+    iou: float
+    object_score: float
+    area: int
+    prompted: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FrameResult:
+    """One frame, segmented.
+
+    Attributes
+    ----------
+    frame_idx
+        Which frame.
+    labels
+        (Y, X) object ids of the session's label type, 0 for background; all
+        objects, whether or not they were computed now.
+    scores
+        By object id, for the objects that were computed.
+    error
+        Why the frame could not be read; None if it was. Its labels are then
+        those it had before.
+    """
+
+    frame_idx: int
+    labels: NDArray[Any]
+    scores: dict[int, ObjectScore] = field(default_factory=dict)
+    error: str | None = None

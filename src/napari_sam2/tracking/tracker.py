@@ -1,0 +1,227 @@
+"""The network's steps of a session: answer prompts, track, remember.
+
+Shapes: O objects, C channels, S picture side, s = S / 4, e = S / 16.
+Nothing here reads frames or writes labels.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from napari_sam2.model import MaskOutput, PromptTensors
+from napari_sam2.tracking.coordinates import box_to_input, points_to_input
+from napari_sam2.tracking.memory_bank import FrameMemory, Recall, frame_memories
+from napari_sam2.tracking.prompts import BoxPrompt, MaskPrompt, PointPrompt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_sam2.model import SAM2, ImageFeatures
+    from napari_sam2.tracking.prompts import Prompt
+
+LOGIT_LIMIT = 32.0
+TOP_LEFT, BOTTOM_RIGHT = 2, 3
+
+
+class Tracker:
+    """Runs the network for the objects of one stack.
+
+    Parameters
+    ----------
+    model
+        In evaluation mode.
+    shape
+        (T, Y, X) of the stack.
+    """
+
+    def __init__(self, model: SAM2, shape: tuple[int, int, int]) -> None:
+        self.model = model
+        self.n_frames = shape[0]
+        self.frame_shape = shape[1:]
+
+    @torch.inference_mode()
+    def answer(
+        self,
+        frame_idx: int,
+        features: ImageFeatures,
+        prompts: Sequence[Prompt],
+        *,
+        done: int,
+        recall: Recall | None,
+        logits: Tensor | None,
+    ) -> FrameMemory:
+        """Answer the prompts on one object in one frame, one after the other.
+
+        Each prompt refines the answer to those before it, as if each had been
+        answered when it was given.
+
+        Parameters
+        ----------
+        frame_idx, features
+            The frame.
+        prompts
+            All prompts of the object in the frame.
+        done
+            How many of them are in `logits` already.
+        recall
+            The object's memories, or None if the frame has no past.
+        logits
+            (1, 1, s, s) the frame's answer so far, or None.
+        """
+        embedding = self._embedding(features, [recall] if recall else [])
+        output: MaskOutput | None = None
+        for end in range(done + 1, len(prompts) + 1):
+            last = prompts[end - 1]
+            if isinstance(last, MaskPrompt):
+                output = self.model.decode_mask_prompt(
+                    features, self._input_mask(last.mask)
+                )
+            else:
+                tensors = self._prompt_tensors(prompts[:end], logits)
+                output = self.model.decode_masks(embedding, features, tensors)
+            logits = output.low_res_masks
+        if output is None:
+            msg = "There is no prompt left to answer."
+            raise ValueError(msg)
+        spatial = self._spatial(features, output, prompted=True)
+        return frame_memories(frame_idx, output, spatial)[0]
+
+    @torch.inference_mode()
+    def track(
+        self,
+        frame_idx: int,
+        features: ImageFeatures,
+        recalls: Sequence[Recall],
+        previous: Sequence[Tensor | None],
+    ) -> list[FrameMemory]:
+        """Find objects in a frame from their memories.
+
+        Parameters
+        ----------
+        frame_idx, features
+            The frame.
+        recalls
+            The memories of O objects, all of the same structure.
+        previous
+            For each object its (1, 1, s, s) logits in the neighbouring frame, or
+            None for all; only for networks with ``dense_prompts``.
+
+        Returns
+        -------
+        list of FrameMemory
+            One for each object.
+        """
+        embedding = self._embedding(features, recalls)
+        empty = PromptTensors.empty(len(recalls), self.model.device)
+        known = [logits for logits in previous if logits is not None]
+        prompts = PromptTensors(
+            points=empty.points.to(self.model.dtype),
+            labels=empty.labels,
+            previous_logits=self._clamped(torch.cat(known)) if known else None,
+        )
+        output = self.model.decode_masks(embedding, features, prompts)
+        spatial = self._spatial(features, output, prompted=False)
+        return frame_memories(frame_idx, output, spatial)
+
+    @torch.inference_mode()
+    def remake(
+        self, frame_idx: int, features: ImageFeatures, mask: NDArray[np.bool_]
+    ) -> FrameMemory:
+        """Make the memory of a tracked frame again from its label.
+
+        Parameters
+        ----------
+        frame_idx, features
+            The frame.
+        mask
+            (Y, X) where the object is; empty if it was absent.
+        """
+        output = self.model.decode_mask_prompt(features, self._input_mask(mask))
+        spatial = self._spatial(features, output, prompted=False)
+        return frame_memories(frame_idx, output, spatial)[0]
+
+    def logits_from_mask(self, mask: NDArray[np.bool_]) -> Tensor:
+        """Return a (Y, X) mask as (1, 1, s, s) logits of ±10."""
+        side = self.model.config.low_res_size
+        return self._resized(mask, side) * 20 - 10
+
+    def _embedding(self, features: ImageFeatures, recalls: Sequence[Recall]) -> Tensor:
+        """Condition a frame on the memories of O objects, (O, C, e, e)."""
+        if not recalls:
+            return self.model.without_memory(features)
+        first = recalls[0]
+        memories, pointers = [], []
+        for i, (_, row) in enumerate(first.memories):
+            found = [recall.memories[i][0].spatial for recall in recalls]
+            spatial = torch.cat([part for part in found if part is not None])
+            memories.append((spatial, row))
+        for i, (_, distance) in enumerate(first.pointers):
+            pointer = torch.cat([recall.pointers[i][0].pointer for recall in recalls])
+            pointers.append((pointer, float(distance)))
+        span = min(self.n_frames, self.model.config.max_pointers) - 1
+        return self.model.condition_on_memory(
+            features, memories, pointers, pointer_span=span
+        )
+
+    def _spatial(
+        self, features: ImageFeatures, output: MaskOutput, *, prompted: bool
+    ) -> Tensor:
+        return self.model.encode_memory(
+            features,
+            output.low_res_masks,
+            output.object_score_logits,
+            prompted=prompted,
+        )
+
+    def _prompt_tensors(
+        self, prompts: Sequence[Prompt], logits: Tensor | None
+    ) -> PromptTensors:
+        """Join the box and the clicks given since the last painted mask."""
+        side = self.model.config.image_size
+        box: list[tuple[float, float]] = []
+        clicks: list[tuple[float, float]] = []
+        labels: list[int] = []
+        for prompt in prompts:
+            if isinstance(prompt, MaskPrompt):
+                box, clicks, labels = [], [], []
+            elif isinstance(prompt, BoxPrompt):
+                box = box_to_input(prompt.box, self.frame_shape, side)
+            elif isinstance(prompt, PointPrompt):
+                clicks += points_to_input(prompt.points, self.frame_shape, side)
+                labels += prompt.labels
+        corners = [TOP_LEFT, BOTTOM_RIGHT] if box else []
+        device, dtype = self.model.device, self.model.dtype
+        return PromptTensors(
+            points=torch.tensor([box + clicks], dtype=dtype, device=device),
+            labels=torch.tensor([corners + labels], device=device),
+            mask_logits=None if logits is None else self._clamped(logits),
+        )
+
+    def _clamped(self, logits: Tensor) -> Tensor:
+        limited = logits.clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
+        return limited.to(device=self.model.device, dtype=self.model.dtype)
+
+    def _input_mask(self, mask: NDArray[np.bool_]) -> Tensor:
+        """Resize a (Y, X) mask to the network's input, (1, 1, S, S) in {0, 1}."""
+        x = self._resized(mask, self.model.config.image_size)
+        return (x >= 0.5).to(self.model.dtype)
+
+    def _resized(self, mask: NDArray[np.bool_], side: int) -> Tensor:
+        x = torch.from_numpy(mask.astype(np.float32))[None, None]
+        x = x.to(self.model.device)
+        if x.shape[-2:] != (side, side):
+            x = F.interpolate(
+                x,
+                size=(side, side),
+                mode="bilinear",
+                align_corners=False,
+                antialias=True,
+            )
+        return x
