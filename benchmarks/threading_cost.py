@@ -4,7 +4,8 @@ One step = read a 256² picture, encode it, decode one click, hand the mask back
 `nano` and random weights (speed does not depend on them). It runs
 
 - headless: in the main thread, nothing else going on;
-- in a fresh thread for every step; in one long-lived thread; in a child process;
+- in a fresh thread for every step; in one long-lived thread, with all cores for torch
+  and with one left free; in a child process;
 
 while the window is idle, refreshes a Labels layer ten times a second (what the widget
 does), or redraws as fast as it can. The ways take turns in every round, so that
@@ -34,7 +35,13 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 SIZE = 256
-WAYS = ("headless", "fresh thread", "long-lived thread", "child process")
+WAYS = (
+    "headless",
+    "fresh thread",
+    "long-lived thread",
+    "long-lived thread, a core left free",
+    "child process",
+)
 WINDOWS = ("idle", "10 refreshes/s", "flat out")
 
 
@@ -54,6 +61,9 @@ class Network:
             points=torch.tensor([[[128.0, 128.0]]]),  # (O, N, 2)
             labels=torch.tensor([[1]]),
         )
+
+    def use(self, threads: int) -> None:
+        self._torch.set_num_threads(threads)
 
     def __call__(self, frame: np.ndarray) -> np.ndarray:
         torch, model = self._torch, self._model
@@ -80,6 +90,7 @@ class Bench:
         from qtpy.QtCore import QEventLoop, QTimer
 
         self.steps, self._loop_type = steps, QEventLoop
+        self.threads = threads
         self.frame = np.random.default_rng(0).random((SIZE, SIZE, 3), np.float32)
         self.network = Network(threads)
         self.viewer = napari.Viewer()
@@ -132,7 +143,10 @@ class Bench:
         times: list[float] = []
 
         def job() -> None:
+            spare = way.endswith("free")
+            self.network.use(max(1, self.threads - 1) if spare else self.threads)
             times.extend(self._work(self.network))
+            self.network.use(self.threads)
             done.set()
 
         def one_thread_a_step() -> None:
@@ -148,7 +162,7 @@ class Bench:
             times.extend(self._work(self._ask_child))
             done.set()
 
-        if way == "long-lived thread":
+        if way.startswith("long-lived thread"):
             self.jobs.put(job)
         else:
             target = one_thread_a_step if way == "fresh thread" else through_the_pipe

@@ -244,7 +244,7 @@ class Asking:
 
         def done(answer: tuple[Any, tuple[int, ...], FrameNews]) -> None:
             array, ids, news = answer
-            place.masks |= {(object_id, frame) for object_id in ids}
+            place.masks.update((object_id, frame) for object_id in ids)
             place.note(news, known={*request.prompts, *place.masks})
             desk.show_result(place, array)
             desk.show_objects()
@@ -276,7 +276,8 @@ class Asking:
         place.note(news, known={*request.prompts, *place.masks})
         desk.show_result(place, array)
         desk.show_objects()
-        desk.say(messages.found(news, object_id, n_frames=place.n_frames))
+        if self._following.run is None:
+            desk.say(messages.found(news, object_id, n_frames=place.n_frames))
 
 
 def _progress_timer(bar: QProgressBar, arrived: list[int]) -> QTimer:

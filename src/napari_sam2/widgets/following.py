@@ -178,6 +178,10 @@ class Following(QObject):
             self._desk.worker.cancel(FOLLOW)
             self._end()
 
+    def close(self) -> None:
+        """Show nothing any more: the panel is going."""
+        self.run = None
+
     def layer_gone(self) -> None:
         """Stop filling a layer that is not there any more."""
         if self.run is not None:

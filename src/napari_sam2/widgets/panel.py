@@ -35,9 +35,15 @@ HELP = (
     "<tr><td><b>Ctrl + click</b></td><td>&nbsp; this does not</td></tr>"
     "<tr><td><b>Shift + click</b></td><td>&nbsp; begin the next cell</td></tr>"
     "<tr><td><b>Ctrl + Z</b></td><td>&nbsp; take the last click back</td></tr>"
-    "<tr><td><b>M</b></td><td>&nbsp; new cell &nbsp;&nbsp;<b>T</b>&nbsp; + / −"
-    " &nbsp;&nbsp;<b>G</b>&nbsp; follow / stop</td></tr>"
+    "<tr><td><b>M &nbsp; T &nbsp; G</b></td>"
+    "<td>&nbsp; new cell, + / −, follow / stop</td></tr>"
     "</table>"
+)
+
+PRIMARY = (
+    "QPushButton { background: #ffb000; color: #201a08; font-weight: bold; }"
+    "QPushButton:hover { background: #ffc23d; }"
+    "QPushButton:disabled { background: #6b5a2a; color: #a59a78; }"
 )
 
 
@@ -49,7 +55,6 @@ class Panel(QScrollArea):
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setMinimumWidth(320)
         inside = QWidget()
         column = QVBoxLayout(inside)
         column.setContentsMargins(8, 6, 8, 6)
@@ -66,6 +71,7 @@ class Panel(QScrollArea):
             column.addLayout(build())
         column.addStretch(1)
         self.setWidget(inside)
+        self.setMinimumWidth(inside.minimumSizeHint().width() + 12)
 
     def sizeHint(self) -> QSize:
         """Ask for the room that shows everything without scrolling."""
@@ -135,11 +141,14 @@ class Panel(QScrollArea):
         self.both = QPushButton("◀ Both ▶")
         self.both.setToolTip("From the first clicked frame to both ends")
         self.forward = QPushButton("Forward ▶")
+        self.forward.setStyleSheet(PRIMARY)
         self.forward.setToolTip("From the first clicked frame to the last frame (G)")
         self.first, self.last = QSpinBox(), QSpinBox()
         self.first.setToolTip("First frame to fill")
         self.last.setToolTip("Last frame to fill")
-        self.watch = QCheckBox("show each frame")
+        for box in (self.first, self.last):
+            box.setFixedWidth(92)
+        self.watch = QCheckBox("Show the frames as they are filled")
         self.watch.setToolTip("Move the slider along while frames are filled")
         self.watch.setChecked(True)
         self.progress = QProgressBar()
@@ -151,9 +160,10 @@ class Panel(QScrollArea):
         part = QVBoxLayout()
         part.setSpacing(4)
         part.addLayout(_row(self.backward, self.both, self.forward))
-        part.addLayout(
-            _row(QLabel("Frames"), self.first, QLabel("to"), self.last, self.watch)
-        )
+        span = _row(QLabel("Frames"), self.first, QLabel("to"), self.last)
+        span.addStretch(1)
+        part.addLayout(span)
+        part.addWidget(self.watch)
         part.addLayout(_row(self.progress, self.stop))
         return part
 

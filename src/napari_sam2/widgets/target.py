@@ -186,13 +186,13 @@ def _letters(layer: Image, followed: int | None) -> str:
 
 
 def _describe(word: str, axis: int) -> str:
-    """Name an axis as the user knows it; napari calls unnamed ones "axis -3"."""
+    """Name an axis as the user knows it; napari calls unnamed ones "-3"."""
     if word in _TIME_WORDS:
         return "time axis"
     if word in _DEPTH_WORDS:
         return "depth (z) axis"
     ordinal = ("first", "second", "third", "fourth", "fifth")
-    unnamed = word.startswith("axis ") or not word
+    unnamed = not word or word.removeprefix("axis ").lstrip("-").isdigit()
     place = ordinal[axis] if axis < len(ordinal) else f"{axis + 1}th"
     return f"{place} axis" if unnamed else f"{word} axis"
 

@@ -57,7 +57,7 @@ class TrackWidget(QWidget):
         self.following = Following(self.desk)
         self.asking = Asking(self.desk, self.following)
         # However this widget ends, its thread must end too.
-        self._goodbye = weakref.finalize(self, self.desk.close)
+        self._goodbye = weakref.finalize(self, _end, self.desk, self.following)
         self._goodbye.atexit = False  # Qt is gone by then; the worker has its own way
         self.destroyed.connect(self._goodbye)
         self._places: list[Workplace] = []
@@ -104,7 +104,7 @@ class TrackWidget(QWidget):
         gone = place.object_id
         self.asking.remove_object(gone)
         place.prompts.remove_object(gone)
-        place.masks -= {key for key in place.masks if key[0] == gone}
+        place.masks.difference_update([k for k in place.masks if k[0] == gone])
         place.rows.pop(gone, None)
         place.object_id = max(place.rows, default=1)
         self.desk.show_objects()
@@ -147,6 +147,7 @@ class TrackWidget(QWidget):
                 self._docked = True
             elif self._docked:
                 self.close_down()
+                self.deleteLater()  # nobody can dock it again: its thread has ended
         return super().event(event)
 
     def _connect(self) -> None:
@@ -264,3 +265,9 @@ class TrackWidget(QWidget):
         if request is not None and clipboard is not None:
             clipboard.setText(console_lines.script(request, self.following.propagated))
             self.desk.say(messages.COPIED)
+
+
+def _end(desk: Desk, following: Following, *_: Any) -> None:
+    """End what outlives the widget. It may be gone already, so no Qt in here."""
+    following.close()
+    desk.close()

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 Prompts = dict[PromptKey, FramePrompts]
 
+WARM_UP_SIDE = 512
+
 
 def default_loader(choice: ModelChoice) -> SAM2:
     """Load the chosen model, ready for inference."""
@@ -56,6 +58,7 @@ class TrackingEngine:
         self._session: Session | None = None
         self._stack: Stack | None = None
         self._opened: tuple[object, ...] = ()
+        self._modest = False
         self._applied: Prompts = {}
         self._volumes: dict[tuple[int, int | None], LabelsVolume] = {}
         self._masks: dict[tuple[object, ...], dict[PromptKey, MaskPrompt]] = {}
@@ -183,8 +186,12 @@ class TrackingEngine:
         if self._model is None or request.model != self._choice:
             self._close_session()
             self._model, self._choice = None, None  # before loading: room for the next
+            if not self._modest:
+                _leave_a_core()
+                self._modest = True
             self._model = self._loader(request.model)
             self._choice = request.model
+            _warm_up(self._model)
         if self._session is None or request.target.key != self._opened:
             self._close_session()
             self._open_session(request, self._model)
@@ -258,6 +265,32 @@ class TrackingEngine:
         if prompts.box is not None:
             session.add_box(object_id, frame_idx, prompts.box)
         _click(session, key, prompts, 0)
+
+
+def _warm_up(model: SAM2) -> None:
+    """Answer a click on nothing: a network's first answer takes many times as long.
+
+    Not for large networks, whose own work outweighs that.
+    """
+    import numpy as np
+
+    from napari_sam2.tracking import Session
+
+    side = model.config.image_size
+    if side <= WARM_UP_SIDE:
+        with Session(model, np.zeros((1, side, side), np.uint8), axes="TYX") as session:
+            session.add_points(1, 0, [(side / 2, side / 2)], [1])
+            session.preview(0)
+
+
+def _leave_a_core() -> None:
+    """Leave a core to the window: on few cores that is faster for both.
+
+    See docs/performance.md. Holds for the calling thread and those begun later.
+    """
+    import torch
+
+    torch.set_num_threads(max(1, torch.get_num_threads() - 1))
 
 
 def _click(session: Session, key: PromptKey, prompts: FramePrompts, begin: int) -> None:

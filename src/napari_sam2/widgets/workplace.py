@@ -48,8 +48,6 @@ class Workplace:
         Once the engine has opened the image.
     rows : dict of int to ObjectRow
         What the table shows.
-    masks : set of (object_id, frame_idx)
-        Where masks were painted or taken from labels.
     sent : dict of (object_id, frame_idx) to FramePrompts
         The prompts as they were when the engine was asked last.
     last_target : Target or None
@@ -74,7 +72,8 @@ class Workplace:
         )
         self.result: ResultLayer | None = None
         self.rows: dict[int, ObjectRow] = {}
-        self.masks: set[PromptKey] = set()
+        self._masks: dict[tuple[object, ...], set[PromptKey]] = {}
+        self._sent_from: tuple[object, ...] = ()
         self.sent: dict[PromptKey, FramePrompts] = {}
         self.last_target: Target | None = None
 
@@ -88,6 +87,11 @@ class Workplace:
         self.prompts.object_id = value
         if self.result is not None and self.result.shown:
             self.result.select(value)
+
+    @property
+    def masks(self) -> set[PromptKey]:
+        """(object_id, frame_idx) of painted or taken masks, in the present stack."""
+        return self._masks.setdefault(self._stack_key(), set())
 
     @property
     def n_frames(self) -> int:
@@ -159,7 +163,9 @@ class Workplace:
         self, prompts: Mapping[PromptKey, FramePrompts]
     ) -> list[tuple[int, int]]:
         """Return (frame, object) of prompts that differ since the last time."""
-        before, self.sent = self.sent, dict(prompts)
+        here = self._stack_key()
+        before = self.sent if here == self._sent_from else {}
+        self.sent, self._sent_from = dict(prompts), here
         keys = sorted({*before, *prompts})
         return [(f, o) for o, f in keys if before.get((o, f)) != prompts.get((o, f))]
 
@@ -210,6 +216,11 @@ class Workplace:
         if self.result is not None:
             ours.append(self.result.layer)
         return any(mine is not None and mine == layer for mine in ours)
+
+    def _stack_key(self) -> tuple[object, ...]:
+        """Return where the axes that are not followed were held the last time."""
+        target = self.last_target
+        return () if target is None else tuple(target.fixed.items())
 
     def leave(self) -> None:
         """Listen to nothing any more; take layers away that hold nothing."""

@@ -1,0 +1,25 @@
+"""Sample data for napari's File > Open Sample, drawn on the spot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from napari_sam2.stacks.samples import cells_movie, cells_stack
+
+LayerData = tuple[Any, dict[str, Any], str]
+
+
+def sample_movie() -> list[LayerData]:
+    """Return a movie of crawling and dividing cells, (T, Y, X) uint16."""
+    options = {"name": "cells", "axis_labels": ("t", "y", "x")}
+    return [(cells_movie().image, options, "image")]
+
+
+def sample_stack() -> list[LayerData]:
+    """Return a volume of cells, (Z, Y, X) uint16, planes farther apart than pixels."""
+    options = {
+        "name": "volume",
+        "axis_labels": ("z", "y", "x"),
+        "scale": (2.0, 1.0, 1.0),
+    }
+    return [(cells_stack().image, options, "image")]

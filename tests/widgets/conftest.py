@@ -1,0 +1,233 @@
+"""A cheap engine that needs no network, and ways to drive the event loop."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from napari_sam2.widgets.engine import (
+    Catalogue,
+    FrameNews,
+    ModelInfo,
+    ObjectNews,
+)
+from napari_sam2.widgets.labels_volume import LabelsVolume
+from napari_sam2.widgets.track_widget import TrackWidget
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAIN = threading.main_thread()
+RADIUS = 4
+
+
+class DiskEngine:
+    """Draws a disk at each click; frames move it one pixel to the right each.
+
+    Deterministic, and slow on demand (`seconds` a frame). Refuses to be called from
+    the event loop.
+    """
+
+    def __init__(self, *, seconds: float = 0.0) -> None:
+        self.seconds = seconds
+        self.volumes: dict[int, LabelsVolume] = {}
+        self.masks: dict[tuple[int, int], np.ndarray] = {}
+        self.requests: list[object] = []
+        self.previews = 0
+        self.frames_done: list[int] = []
+        self.closed = False
+        self.fail: Exception | None = None
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def _check(self, request=None) -> None:
+        assert threading.current_thread() is not MAIN, "work in the event loop"
+        self.gate.wait(10)
+        if request is not None:
+            self.requests.append(request)
+        if self.fail is not None:
+            raise self.fail
+
+    def catalogue(self) -> Catalogue:
+        assert threading.current_thread() is not MAIN
+        return Catalogue(
+            models=(
+                ModelInfo(name="nano", here=True, note="comes with the plugin"),
+                ModelInfo(name="sam2.1-tiny", here=False, note="149 MB"),
+            ),
+            devices=("auto", "cpu"),
+        )
+
+    def download(self, name, report):
+        self._check()
+        report(50, 100)
+        return ModelInfo(name=name, here=True, note="149 MB")
+
+    def _volume(self, request) -> LabelsVolume:
+        key = id(request.target.data)
+        return self.volumes.setdefault(key, LabelsVolume(request.target))
+
+    def open(self, request, frame_idx):
+        self._check(request)
+        return self._volume(request).array
+
+    def _draw(self, request, frame_idx, anchors) -> FrameNews:
+        store = self._volume(request).store(request.target)
+        plane = store.read(frame_idx)
+        y, x = np.indices(plane.shape)
+        objects = {}
+        for object_id, (frame, prompts) in anchors.items():
+            plane[plane == object_id] = 0
+            step = frame_idx - frame
+            mask = self.masks.get((object_id, frame))
+            inside = np.zeros(plane.shape, bool) if mask is None else mask.copy()
+            if prompts is not None and prompts.box is not None:
+                y0, x0, y1, x1 = prompts.box
+                inside |= (y >= y0) & (y < y1) & (x >= x0) & (x < x1)
+            points = [] if prompts is None else list(prompts.points)
+            labels = [] if prompts is None else list(prompts.labels)
+            for (cy, cx), label in zip(points, labels, strict=True):
+                disk = (y - cy) ** 2 + (x - cx - step) ** 2 <= RADIUS**2
+                inside = inside | disk if label else inside & ~disk
+            plane[inside] = object_id
+            objects[object_id] = ObjectNews(confidence=0.9, area=int(inside.sum()))
+        store.write(frame_idx, plane)
+        return FrameNews(frame_idx=frame_idx, objects=objects)
+
+    def _anchors(self, request, frame_idx=None):
+        keys = {*request.prompts, *self.masks}
+        chosen = {}
+        for object_id, frame in sorted(keys, reverse=True):
+            if frame_idx in (None, frame):
+                chosen[object_id] = (frame, request.prompts.get((object_id, frame)))
+        return chosen
+
+    def preview(self, request, frame_idx):
+        self._check(request)
+        self.previews += 1
+        anchors = self._anchors(request, frame_idx)
+        store = self._volume(request).store(request.target)
+        plane = store.read(frame_idx)
+        plane[~np.isin(plane, list(anchors))] = 0
+        store.write(frame_idx, plane)
+        return self._draw(request, frame_idx, anchors)
+
+    def propagate(self, request, direction, frames):
+        self._check(request)
+        anchors = self._anchors(request)
+        start = min(frame for frame, _ in anchors.values())
+        everything = range(request.target.n_frames) if frames is None else frames
+        forward = [t for t in everything if t >= start]
+        backward = [t for t in reversed(everything) if t < start]
+        todo = {"forward": forward, "backward": [start, *backward]}
+        for frame in todo.get(direction, [*forward, *backward]):
+            if self.seconds:
+                time.sleep(self.seconds)
+            news = self._draw(request, frame, anchors)
+            self.frames_done.append(frame)
+            yield news
+
+    def take_masks(self, request, frame_idx, plane, painted=None):
+        self._check(request)
+        pixels = np.asarray(plane())
+        if painted is None:
+            ids = tuple(int(i) for i in np.unique(pixels) if i)
+        else:
+            ids = (painted.selected,)
+        for object_id in ids:
+            self.masks[object_id, frame_idx] = pixels == object_id
+        return ids
+
+    def remove_object(self, request, object_id):
+        self._check(request)
+        self.masks = {k: v for k, v in self.masks.items() if k[0] != object_id}
+        self._volume(request).erase(object_id, request.target)
+
+    def forget(self, target):
+        self._check()
+        self.volumes.pop(id(target.data), None)
+
+    def close(self):
+        self.closed = True
+
+
+class Bench:
+    """A viewer with the panel in it, and the patience to wait for answers."""
+
+    def __init__(self, viewer, engine, qtbot) -> None:
+        self.viewer, self.engine, self.qtbot = viewer, engine, qtbot
+        self.widget = TrackWidget(viewer, engine=engine)
+        self.dock = viewer.window.add_dock_widget(self.widget, name="SAM 2")
+        self.settle()
+
+    @property
+    def place(self):
+        return self.widget.place
+
+    @property
+    def labels(self) -> np.ndarray:
+        return np.asarray(self.place.result.layer.data)
+
+    @property
+    def status(self) -> str:
+        return self.widget.panel.status.text()
+
+    def settle(self, timeout: int = 5000) -> None:
+        """Wait until all is answered and drawn."""
+        self.qtbot.waitUntil(
+            lambda: (
+                not self.widget.desk.worker.busy and self.widget.following.run is None
+            ),
+            timeout=timeout,
+        )
+
+    def click(self, *position: float, positive: bool = True) -> None:
+        self.place.prompts.click(position, positive=positive)
+        self.settle()
+
+
+@pytest.fixture
+def engine() -> DiskEngine:
+    return DiskEngine()
+
+
+@pytest.fixture
+def movie() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 4000, (12, 48, 64), np.uint16)
+
+
+@pytest.fixture
+def viewer(make_napari_viewer_proxy):
+    return make_napari_viewer_proxy()
+
+
+@pytest.fixture
+def open_bench(viewer, engine, qtbot) -> Iterator:
+    """Return a function that opens the panel on what is in the viewer."""
+    made: list[Bench] = []
+
+    def open_panel() -> Bench:
+        made.append(Bench(viewer, engine, qtbot))
+        return made[-1]
+
+    yield open_panel
+    engine.gate.set()
+    for bench in made:
+        worker = bench.widget.desk.worker
+        bench.widget.close_down()
+        assert worker.wait(10), "the worker's thread is still alive"
+        with contextlib.suppress(RuntimeError):  # it may have gone with its viewer
+            bench.widget.close()
+
+
+@pytest.fixture
+def bench(viewer, movie, open_bench) -> Bench:
+    """The panel on a small movie."""
+    viewer.add_image(movie, name="movie")
+    viewer.dims.set_point(0, 0)
+    return open_bench()

@@ -1,0 +1,160 @@
+"""The real engine behind the panel, with a small network of random weights."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from napari_sam2.widgets.engine import FramePrompts, ModelChoice, Painted, Request
+from napari_sam2.widgets.target import Target
+from napari_sam2.widgets.tracking_engine import TrackingEngine
+
+MODEL = ModelChoice(name="nano", device="cpu")
+
+
+def load_random(choice: ModelChoice):
+    import torch
+
+    from napari_sam2.model import build_model
+
+    torch.manual_seed(0)
+    assert choice.device == "cpu"
+    model = build_model("nano").eval().requires_grad_(requires_grad=False)
+    # Random heads may say "no object"; here all are there.
+    last = model.sam_mask_decoder.pred_obj_score_head.layers[-1]
+    torch.nn.init.zeros_(last.weight)
+    torch.nn.init.constant_(last.bias, 5.0)
+    return model
+
+
+@pytest.fixture(scope="module")
+def movie():
+    return np.random.default_rng(0).integers(0, 4000, (5, 2, 64, 64), np.uint16)
+
+
+@pytest.fixture
+def engine():
+    made = TrackingEngine(load_random)
+    yield made
+    made.close()
+
+
+def request_for(movie, prompts=None, depth=1):
+    target = Target(
+        data=movie,
+        name="m",
+        shape=movie.shape,
+        followed=0,
+        held=(0, depth, 0, 0),
+        axes="TZYX",
+        contrast_limits=(0.0, 4000.0),
+    )
+    return Request(model=MODEL, target=target, prompts=prompts or {})
+
+
+def click(*points, labels=None):
+    return FramePrompts(points=points, labels=labels or (1,) * len(points))
+
+
+def test_preview_then_follow_fills_the_held_depth(engine, movie):
+    request = request_for(movie, {(1, 0): click((30.0, 30.0))})
+    labels = engine.open(request, 0)
+    assert labels.shape == movie.shape
+    news = engine.preview(request, 0)
+    assert news.objects[1].area == (labels[0, 1] == 1).sum() > 0
+    seen = [news.frame_idx for news in engine.propagate(request, "forward", None)]
+    assert seen == [0, 1, 2, 3, 4]
+    assert not labels[:, 0].any()
+    assert engine.open(request, 0) is labels
+
+
+def test_undoing_gives_the_first_answer_again(engine, movie):
+    one = request_for(movie, {(1, 0): click((30.0, 30.0))})
+    two = request_for(movie, {(1, 0): click((30.0, 30.0), (10.0, 50.0))})
+    labels = engine.open(one, 0)
+    engine.preview(one, 0)
+    before = labels[0, 1].copy()
+    engine.preview(two, 0)
+    engine.preview(one, 0)
+    assert (labels[0, 1] == before).all()
+    engine.preview(request_for(movie), 0)
+    assert not labels[0, 1].any()
+
+
+def test_clicks_given_fast_or_slowly_answer_alike(movie):
+    both = {(1, 0): click((30.0, 30.0), (10.0, 50.0), labels=(1, 0))}
+    answers = []
+    for steps in ([both], [{(1, 0): click((30.0, 30.0))}, both]):
+        engine = TrackingEngine(load_random)
+        for prompts in steps:
+            request = request_for(movie, prompts)
+            labels = engine.open(request, 0)
+            engine.preview(request, 0)
+        answers.append(labels[0, 1].copy())
+        engine.close()
+    assert (answers[0] == answers[1]).all()
+
+
+def test_painted_masks_are_kept_when_the_contrast_changes(engine, movie):
+    request = request_for(movie)
+    plane = np.zeros((64, 64), np.uint16)
+    plane[5:20, 5:20], plane[40:50, 40:50] = 3, 4
+    ids = engine.take_masks(
+        request, 2, lambda: plane, Painted(selected=3, areas={4: 100, 5: 0})
+    )
+    assert ids == (3,)  # 4 and 5 are as they were
+    target = request.target
+    brighter = Target(
+        **{
+            field: getattr(target, field)
+            for field in ("data", "name", "shape", "followed", "held", "axes")
+        },
+        contrast_limits=(0.0, 999.0),
+    )
+    again = Request(model=MODEL, target=brighter)
+    labels = engine.open(again, 2)
+    engine.preview(again, 2)
+    assert ((labels[2, 1] == 3) == (plane == 3)).all()
+
+
+def test_all_objects_of_other_labels_are_taken(engine, movie):
+    plane = np.zeros((64, 64), np.int32)
+    plane[5:20, 5:20], plane[40:50, 40:50] = 3, 4
+    request = request_for(movie)
+    assert engine.take_masks(request, 0, lambda: plane) == (3, 4)
+    labels = engine.open(request, 0)
+    engine.preview(request, 0)
+    assert (labels[0, 1] == plane).all()
+    engine.remove_object(request, 3)
+    assert set(np.unique(labels)) == {0, 4}
+
+
+def test_an_image_that_left_is_forgotten(engine, movie):
+    request = request_for(movie, {(1, 0): click((30.0, 30.0))})
+    labels = engine.open(request, 0)
+    engine.forget(request.target)
+    assert engine.open(request, 0) is not labels
+
+
+def test_the_catalogue_has_nano_and_the_official_models(engine, monkeypatch, tmp_path):
+    monkeypatch.setenv("NAPARI_SAM2_MODELS", str(tmp_path))
+    (tmp_path / "sam2.1_hiera_small.pt").write_bytes(b"")
+    catalogue = engine.catalogue()
+    here = {model.name: model.here for model in catalogue.models}
+    assert here["nano"]
+    assert here["sam2.1-small"]
+    assert not here["sam2.1-tiny"]
+    assert "sam2-tiny" not in here
+    assert catalogue.devices[:2] == ("auto", "cpu")
+
+
+def test_opening_the_panel_imports_no_torch():
+    """Only the worker's thread pays for torch; napari's start and the panel do not."""
+    code = (
+        "import sys, napari_sam2.widgets.track_widget, napari_sam2.widgets.samples\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
