@@ -82,6 +82,23 @@ def test_existing_output_is_replaced_whole(movie, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["labels.tif"]
 
 
+def test_unreadable_frame_is_named_and_the_others_kept(movie, tmp_path, capfd):
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    for t, frame in enumerate(movie.sample.image):
+        tifffile.imwrite(frames / f"t{t}.tif", frame)
+    whole = (frames / "t3.tif").read_bytes()
+    (frames / "t3.tif").write_bytes(whole[: len(whole) // 2])
+    out = tmp_path / "labels.tif"
+    args = ["--prompts", movie.prompts, "--output", str(out), "--quiet"]
+    assert main(["track", str(frames), *args]) == 2
+    assert "1 frame could not be read" in capfd.readouterr().err
+    labels = read(out)
+    assert labels.shape == movie.sample.image.shape
+    assert labels[0].any()
+    assert not labels[3].any()
+
+
 BAD = {
     "no such movie": (["nowhere.tif"], "nowhere.tif"),
     "no such prompts": (["--prompts", "nowhere.csv"], "nowhere.csv"),
