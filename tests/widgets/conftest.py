@@ -57,7 +57,7 @@ class DiskEngine:
         assert threading.current_thread() is not MAIN
         return Catalogue(
             models=(
-                ModelInfo(name="nano", here=True, note="comes with the plugin"),
+                ModelInfo(name="nano", here=True, note="built in"),
                 ModelInfo(name="sam2.1-tiny", here=False, note="149 MB"),
             ),
             devices=("auto", "cpu"),

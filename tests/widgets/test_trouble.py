@@ -62,10 +62,31 @@ def test_a_click_beside_the_image_is_refused(bench, notes, position):
     assert not bench.labels.any()
 
 
+@pytest.mark.parametrize("edge", [100.0, 20.5])
+def test_a_box_around_nothing_is_refused(bench, notes, edge):
+    bench.widget.panel.box_tool.click()
+    y, x, far = 20.0, edge - 0.5, edge + 0.5
+    corners = [[0, y, x], [0, y, far], [0, y + 9, far], [0, y + 9, x]]
+    bench.place.prompts.boxes.add(np.array(corners), shape_type="rectangle")
+    bench.settle()
+    assert len(bench.place.prompts.boxes.data) == 0
+    assert notes[-1].message == messages.BAD_BOX
+    assert not bench.labels.any()
+
+
+def test_a_box_that_sticks_out_is_cut(bench):
+    bench.widget.panel.box_tool.click()
+    corners = [[0, -9, -9], [0, -9, 9], [0, 9, 9], [0, 9, -9]]
+    bench.place.prompts.boxes.add(np.array(corners), shape_type="rectangle")
+    bench.settle()
+    assert bench.place.sent[1, 0].box == (0, 0, 9.5, 9.5)
+    assert bench.labels[0, 0, 0] == 1
+
+
 def test_an_error_is_one_sentence(bench, engine, notes):
-    engine.fail = ValueError("Frame 3 cannot be read; check the file.\nTraceback")
+    engine.fail = ValueError("Frame 3 cannot be read.\nTraceback")
     bench.click(0, 20, 20)
-    assert bench.status == "Frame 3 cannot be read; check the file."
+    assert bench.status == "Frame 3 cannot be read."
     assert notes[-1].message == bench.status
     engine.fail = None
     bench.click(0, 22, 22)

@@ -99,9 +99,11 @@ class Asking:
         desk, place, request = self._desk, self._desk.place, self._desk.request()
         if place is None or request is None:
             return
-        if place.prompts.drop_outside(request.target):
-            desk.say(messages.OUTSIDE)
-            show_warning(messages.OUTSIDE)
+        refused = place.prompts.drop_unusable(request.target)
+        if refused is not None:
+            desk.say(refused)
+            show_warning(refused)
+            request = desk.request() or request
         changed = place.changed_frames(request.prompts)
         if not changed:
             return

@@ -59,10 +59,6 @@ class Desk(QObject):
         self.place: Workplace | None = None
         self.ready = False
 
-    def close(self, *_: Any) -> None:
-        """End the thread; nothing is answered any more."""
-        self.worker.close(last=self.engine.close)
-
     def say(self, text: str) -> None:
         """Tell the user what to do next."""
         self.panel.status.setText(text)

@@ -98,7 +98,7 @@ class ObjectNews:
     Attributes
     ----------
     confidence : float
-        The network's own estimate of its mask's IoU, 0 to 1.
+        How sure the network is of its mask, or that the object is not there, 0 to 1.
     area : int
         Pixels; 0 where the object is not in the frame.
     """

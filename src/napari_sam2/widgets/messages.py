@@ -15,8 +15,8 @@ NO_IMAGE = (
     "File > Open Sample > SAM 2."
 )
 LOADING = "Getting the model ready … you can click already."
-BELONGS = "clicks say: belongs  +"
-BELONGS_NOT = "clicks say: does not belong  −"
+BELONGS = "Next click:  +  belongs to the cell"
+BELONGS_NOT = "Next click:  −  does not belong to it"
 COPIED = "Copied: paste it into napari's console."
 CLICK = "<b>Click on a cell</b> in the picture."
 FLAT_ONLY = (
@@ -24,6 +24,7 @@ FLAT_ONLY = (
 )
 OUTSIDE = "That click lies beside the image; click on a cell inside it."
 ANOTHER_LAYER = "To go on, press <b>Click</b>, and click on a cell."
+BAD_BOX = "That box holds no cell: press beside it, drag across it, let go."
 NOTHING_PROMPTED = "There is nothing to follow yet: click on a cell first."
 NO_FRAMES = (
     "No frame lies in that direction and range: change the range, or press Both."
@@ -121,7 +122,11 @@ def sentence(error: Exception) -> str:
             "There is not enough memory for this model; choose a smaller model, or the "
             "device cpu."
         )
-    if text and isinstance(error, ValueError | OSError | IndexError | KeyError):
-        return text.strip("'\"") if isinstance(error, KeyError) else text
+    if isinstance(error, KeyError):
+        text = text.strip("'\"")
+    if text.endswith(".") and isinstance(
+        error, ValueError | OSError | IndexError | KeyError
+    ):
+        return text
     logger.error("unexpected error in the worker", exc_info=error)
     return f"That failed ({kind}: {text or 'no reason given'}); see napari's log."

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from napari_sam2.widgets.engine import Catalogue
     from napari_sam2.widgets.panel import Panel
 
-NANO = ModelInfo(name="nano", here=True, note="comes with the plugin")
+NANO = ModelInfo(name="nano", here=True, note="built in")
 
 
 class ModelPart(QObject):

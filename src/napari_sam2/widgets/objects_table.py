@@ -46,9 +46,7 @@ class ObjectRow:
     @property
     def doubtful(self) -> int:
         """Number of frames in which the network is less than half sure."""
-        return sum(
-            1 for new in self.found.values() if not new.area or new.confidence < HALF
-        )
+        return sum(news.confidence < HALF for news in self.found.values())
 
 
 class ObjectsTable(QTableWidget):

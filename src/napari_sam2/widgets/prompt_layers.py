@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Points, Shapes
+from qtpy.QtCore import QTimer
 
+from napari_sam2.widgets import messages
 from napari_sam2.widgets.colours import object_colour
 from napari_sam2.widgets.engine import FramePrompts, PromptKey
 
@@ -25,8 +27,9 @@ if TYPE_CHECKING:
 
 OBJECT, SIGN, ORDER = "object", "sign", "order"
 POSITIVE_SYMBOL, NEGATIVE_SYMBOL = "disc", "x"
-CLICK_PIXELS = 10.0
+CLICK_SIZE, CLICK_PIXELS = 4.0, 13  # in the image, and on the screen at any zoom
 NEGATIVE_MODIFIERS = frozenset({"Control", "Alt"})
+SMALLEST_BOX = 2.0  # pixels; a click with the box tool draws one that is smaller
 Prompts = dict[PromptKey, FramePrompts]
 
 
@@ -135,7 +138,7 @@ class PromptLayers:
                     continue
                 key = (int(layer.features[OBJECT][row]), frame)
                 if is_box:
-                    boxes[key] = _box(inside)
+                    boxes[key] = _box(inside, target)
                 else:
                     y, x = (float(v) for v in inside[0, -2:])
                     clicks[key].append(((y, x), int(layer.features[SIGN][row])))
@@ -148,20 +151,25 @@ class PromptLayers:
             for key in sorted({*clicks, *boxes})
         }
 
-    def drop_outside(self, target: Target) -> int:
-        """Remove clicks that hit no pixel; return how many."""
-        rows = [
-            row
-            for row, vertex in enumerate(self.points.data)
-            if not target.holds(self._in_image(self.points, vertex[None])[0])
-        ]
-        if rows:
-            self._busy = True
-            try:
-                self._remove_rows(self.points, rows)
-            finally:
-                self._busy = False
-        return len(rows)
+    def drop_unusable(self, target: Target) -> str | None:
+        """Remove clicks that hit no pixel and boxes around none; say which."""
+        reason: str | None = None
+        for layer in self.layers:
+            is_box = isinstance(layer, Shapes)
+            usable = _box_is_usable if is_box else _click_is_usable
+            rows = [
+                row
+                for row, vertices in enumerate(layer.data)
+                if not usable(self._in_image(layer, np.atleast_2d(vertices)), target)
+            ]
+            if rows:
+                reason = messages.BAD_BOX if is_box else messages.OUTSIDE
+                self._busy = True
+                try:
+                    self._remove_rows(layer, rows)
+                finally:
+                    self._busy = False
+        return reason
 
     def click(self, position: Sequence[float], *, positive: bool = True) -> None:
         """Click as the user would, at a position in the image's data."""
@@ -232,9 +240,9 @@ class PromptLayers:
             name=f"{self._image.name} clicks",
             features={OBJECT: np.empty(0, int), SIGN: [], ORDER: []},
             symbol=POSITIVE_SYMBOL,
-            size=CLICK_PIXELS,
+            size=CLICK_SIZE,
             border_color="white",
-            border_width=0.12,
+            border_width=0.06,
             opacity=1.0,
             **placement(self._image),
         )
@@ -289,6 +297,9 @@ class PromptLayers:
             self._once_negative = False
             self._set_defaults()
             self._paint(event.source)
+            if getattr(action, "value", action) == "added":
+                # napari selects what was added, and its highlight hides the sign.
+                QTimer.singleShot(0, event.source.selected_data.clear)
         finally:
             self._busy = False
         self._on_change()
@@ -324,8 +335,22 @@ def _clipped(position: np.ndarray, target: Target) -> np.ndarray:
     return np.concatenate([position[:-2], np.clip(position[-2:], 0, highest)])
 
 
-def _box(corners: np.ndarray) -> tuple[float, float, float, float]:
-    """Return (y, x, y2, x2) of a drawn rectangle; pixel 0 reaches from -0.5 to 0.5."""
-    y, x = (float(v) for v in corners[:, -2:].min(axis=0))
-    y2, x2 = (float(v) for v in corners[:, -2:].max(axis=0))
-    return y + 0.5, x + 0.5, y2 + 0.5, x2 + 0.5
+def _box(corners: np.ndarray, target: Target) -> tuple[float, float, float, float]:
+    """Return (y, x, y2, x2) of a drawn rectangle, as far as it is in the picture.
+
+    Pixel 0 reaches from -0.5 to 0.5.
+    """
+    size = np.array(target.shape[-2:])
+    low = np.clip(corners[:, -2:].min(axis=0) + 0.5, 0, size)
+    high = np.clip(corners[:, -2:].max(axis=0) + 0.5, 0, size)
+    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+
+
+def _click_is_usable(position: np.ndarray, target: Target) -> bool:
+    where: Any = position[0]
+    return target.holds(where)
+
+
+def _box_is_usable(corners: np.ndarray, target: Target) -> bool:
+    y, x, y2, x2 = _box(corners, target)
+    return min(y2 - y, x2 - x) >= SMALLEST_BOX

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QCloseEvent
 
     from napari_sam2.widgets.engine import Direction, Engine
+    from napari_sam2.widgets.worker import Worker
 
 
 class TrackWidget(QWidget):
@@ -57,7 +58,13 @@ class TrackWidget(QWidget):
         self.following = Following(self.desk)
         self.asking = Asking(self.desk, self.following)
         # However this widget ends, its thread must end too.
-        self._goodbye = weakref.finalize(self, _end, self.desk, self.following)
+        self._goodbye = weakref.finalize(
+            self,
+            _end,
+            self.desk.worker,
+            self.desk.engine,
+            weakref.ref(self.following),  # it knows the panel, which knows this widget
+        )
         self._goodbye.atexit = False  # Qt is gone by then; the worker has its own way
         self.destroyed.connect(self._goodbye)
         self._places: list[Workplace] = []
@@ -267,7 +274,11 @@ class TrackWidget(QWidget):
             self.desk.say(messages.COPIED)
 
 
-def _end(desk: Desk, following: Following, *_: Any) -> None:
+def _end(
+    worker: Worker, engine: Engine, following: weakref.ref[Following], *_: Any
+) -> None:
     """End what outlives the widget. It may be gone already, so no Qt in here."""
-    following.close()
-    desk.close()
+    shown = following()
+    if shown is not None:
+        shown.close()
+    worker.close(last=engine.close)

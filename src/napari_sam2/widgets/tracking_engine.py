@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from napari_sam2.model import SAM2
     from napari_sam2.stacks import Stack
-    from napari_sam2.tracking import FrameResult, Session
+    from napari_sam2.tracking import FrameResult, ObjectScore, Session
     from napari_sam2.tracking.prompts import MaskPrompt
     from napari_sam2.widgets.target import Target
 
@@ -326,12 +326,15 @@ def _news(result: FrameResult) -> FrameNews:
         frame_idx=result.frame_idx,
         error=result.error,
         objects={
-            object_id: ObjectNews(
-                confidence=score.iou * score.object_score, area=score.area
-            )
+            object_id: ObjectNews(confidence=_confidence(score), area=score.area)
             for object_id, score in result.scores.items()
         },
     )
+
+
+def _confidence(score: ObjectScore) -> float:
+    """Return how sure the network is of its mask, or that the object is not there."""
+    return score.iou * score.object_score if score.area else 1 - score.object_score
 
 
 def _model_info(name: str) -> ModelInfo:
@@ -349,5 +352,5 @@ def _model_info(name: str) -> ModelInfo:
     else:
         here = True
     size = "" if known.n_bytes is None else f"{known.n_bytes / 2**20:.0f} MB"
-    note = "comes with the plugin" if known.packaged else size
+    note = "built in" if known.packaged else size
     return ModelInfo(name=name, here=here, note=note)

@@ -1,0 +1,174 @@
+"""Take the pictures of the documentation from a real viewer, driven like a user's.
+
+xvfb-run -s "-screen 0 1400x900x24" python docs/make_screenshots.py [--out docs/images]
+
+panel.png: the sample movie, three cells clicked and followed. ready.png: the panel
+before the first click. following.png: in the middle of a run. correction.png: a
+negative click. volume.png: the sample volume. movie.png: a movie of yours (--movie).
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import napari
+import numpy as np
+from qtpy.QtCore import QEventLoop, QTimer
+
+from napari_sam2.stacks.samples import cells_movie, cells_stack
+from napari_sam2.widgets import TrackWidget
+from napari_sam2.widgets.samples import sample_movie, sample_stack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from napari_sam2.widgets.engine import Engine
+
+SIZE = (1400, 880)
+PATIENCE_SECONDS = 300.0
+
+
+def pump(seconds: float) -> None:
+    """Let the window live for a while."""
+    loop = QEventLoop()
+    QTimer.singleShot(int(1000 * seconds), loop.quit)
+    loop.exec()
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    """Let the window live until something holds."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not true():
+        if time.monotonic() > end:
+            raise TimeoutError("the panel did not answer; see the log above")
+        pump(0.02)
+
+
+class Tour:
+    """A window that is looked at while things are done in it."""
+
+    def __init__(self, out: Path, engine: Engine | None) -> None:
+        self.out, self.engine = out, engine
+        self.viewer = napari.Viewer(title="napari")
+        self.viewer.window.resize(*SIZE)
+        self.widget: TrackWidget | None = None
+
+    def open(self, layer: tuple) -> TrackWidget:
+        data, options, _ = layer
+        self.viewer.add_image(data, **options)
+        self.viewer.dims.set_point(0, 0)
+        self.widget = TrackWidget(self.viewer, engine=self.engine)
+        self.viewer.window.add_dock_widget(
+            self.widget, name="Segment and track (SAM 2)"
+        )
+        wait_until(lambda: self.widget.desk.ready)
+        self.settle()
+        return self.widget
+
+    def settle(self) -> None:
+        widget = self.widget
+        wait_until(lambda: not widget.desk.worker.busy and widget.following.run is None)
+        pump(0.3)
+
+    def click(self, position: Sequence[float], *, positive: bool = True) -> None:
+        self.widget.place.prompts.click(position, positive=positive)
+        self.settle()
+
+    def shoot(self, name: str) -> None:
+        path = self.out / name
+        self.viewer.screenshot(str(path), canvas_only=False, flash=False)
+        print(path)
+
+    def close(self) -> None:
+        worker = self.widget.desk.worker
+        self.widget.close_down()
+        worker.wait()
+        self.viewer.close()
+        pump(0.2)
+
+
+def centres(labels: np.ndarray, ids: Sequence[int]) -> list[tuple[float, float]]:
+    """Return the middles (y, x) of objects in a plane."""
+    return [tuple(np.argwhere(labels == i).mean(axis=0)) for i in ids]
+
+
+def movie_tour(out: Path, engine: Engine | None) -> None:
+    """Clicks on three cells, and what comes of them."""
+    sample = cells_movie()
+    tour = Tour(out, engine)
+    widget = tour.open(sample_movie()[0])
+    tour.shoot("ready.png")
+    for number, middle in enumerate(centres(sample.labels[0], (1, 4, 5))):
+        if number:
+            widget.new_object()
+        tour.click((0, *middle))
+    widget.follow("forward")
+    wait_until(lambda: widget.following.run is None or widget.following.run.done > 18)
+    tour.shoot("following.png")
+    tour.settle()
+    tour.viewer.dims.set_point(0, 24)
+    pump(0.5)
+    tour.shoot("panel.png")
+    tour.viewer.dims.set_point(0, 0)
+    y, x = centres(sample.labels[0], (5,))[0]
+    tour.click((0, y, x + 9), positive=False)
+    tour.shoot("correction.png")
+    tour.close()
+
+
+def volume_tour(out: Path, engine: Engine | None) -> None:
+    """One cell through the planes of a volume, both ways."""
+    plane, y, x = cells_stack().click
+    tour = Tour(out, engine)
+    widget = tour.open(sample_stack()[0])
+    tour.viewer.dims.set_point(0, 2.0 * plane)
+    tour.click((plane, y, x))
+    widget.follow("both")
+    tour.settle()
+    tour.viewer.dims.set_point(0, 2.0 * plane)
+    pump(0.5)
+    tour.shoot("volume.png")
+    tour.close()
+
+
+def your_tour(
+    out: Path, engine: Engine | None, path: Path, clicks: list[tuple[float, float]]
+) -> None:
+    """Cells of a movie of yours."""
+    tour = Tour(out, engine)
+    from napari_sam2.stacks.napari_reader import get_reader
+
+    reader = get_reader(str(path))
+    assert reader is not None
+    data, options, *_ = reader(str(path))[0]
+    widget = tour.open((data, options, "image"))
+    for number, middle in enumerate(clicks):
+        if number:
+            widget.new_object()
+        tour.click((0, *middle))
+    tour.shoot("movie_click.png")
+    widget.follow("forward")
+    tour.settle()
+    tour.shoot("movie.png")
+    tour.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("docs/images"))
+    parser.add_argument("--movie", type=Path, help="a movie of yours, (T, Y, X)")
+    parser.add_argument("--clicks", default="", help="y,x;y,x on its first frame")
+    wish = parser.parse_args()
+    wish.out.mkdir(parents=True, exist_ok=True)
+    movie_tour(wish.out, None)
+    volume_tour(wish.out, None)
+    if wish.movie is not None:
+        pairs = [pair.split(",") for pair in wish.clicks.split(";") if pair]
+        your_tour(wish.out, None, wish.movie, [(float(y), float(x)) for y, x in pairs])
+
+
+if __name__ == "__main__":
+    main()
