@@ -1,8 +1,8 @@
 """A propagation seen from the window: how far it is, and what to draw of it.
 
 Frames may come faster than a screen is worth drawing; they are noted as they come and
-drawn at most eight times a second, and only if the visible frame has changed
-(docs/performance.md: every redraw costs the network time).
+drawn at most eight times a second, less often where drawing is slow, and only if the
+visible frame has changed (docs/performance.md: every redraw costs the network time).
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 FOLLOW = "follow"
 
-DRAW_MILLISECONDS = 125
+DRAW_MILLISECONDS, SLOWEST_DRAW_MILLISECONDS = 125, 1000
+AFTER_PAINTING_MILLISECONDS = 40
+DRAWING_SHARE = 8  # one part drawing, so many parts of everything else
 
 
 def count_frames(
@@ -214,6 +216,7 @@ class Following(QObject):
         run, panel = self.run, self._desk.panel
         if run is None or not run.written:
             return
+        began = time.perf_counter()
         written, run.written = run.written, set()
         place, target = run.place, run.place.last_target
         panel.progress.setRange(0, max(run.total, run.done))
@@ -230,6 +233,14 @@ class Following(QObject):
             self._moving = False
         elif here in written:
             place.result.refresh()
+        # Painting comes later, in the event loop: how late this is tells how long.
+        QTimer.singleShot(AFTER_PAINTING_MILLISECONDS, partial(self._drawn, began))
+
+    def _drawn(self, began: float) -> None:
+        """Draw less often where the machine is slow at it."""
+        took = 1000 * (time.perf_counter() - began) - AFTER_PAINTING_MILLISECONDS
+        wish = max(DRAW_MILLISECONDS, DRAWING_SHARE * took)
+        self._timer.setInterval(int(min(wish, SLOWEST_DRAW_MILLISECONDS)))
 
     def _done(self, run: Run, finished: bool) -> None:
         if run is not self.run:

@@ -268,7 +268,7 @@ class TrackingEngine:
 
 
 def _warm_up(model: SAM2) -> None:
-    """Answer a click on nothing: a network's first answer takes many times as long.
+    """Follow a click on nothing: a network's first answers take many times as long.
 
     Not for large networks, whose own work outweighs that.
     """
@@ -278,9 +278,10 @@ def _warm_up(model: SAM2) -> None:
 
     side = model.config.image_size
     if side <= WARM_UP_SIDE:
-        with Session(model, np.zeros((1, side, side), np.uint8), axes="TYX") as session:
+        with Session(model, np.zeros((3, side, side), np.uint8), axes="TYX") as session:
             session.add_points(1, 0, [(side / 2, side / 2)], [1])
-            session.preview(0)
+            for _ in session.propagate():
+                pass
 
 
 def _leave_a_core() -> None:
