@@ -64,6 +64,7 @@ class PromptEncoder(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         dim, width = config.dim, config.prompt_mask_channels
+        self.dim = dim
         self.image_size = config.image_size
         self.dense_prompts = config.dense_prompts
         self.pe_layer = FourierPosition(dim)
@@ -87,7 +88,8 @@ class PromptEncoder(nn.Module):
         Returns
         -------
         sparse, dense
-            (O, N + 1, C) tokens and an (O, C, e, e) map (e = `grid`).
+            (O, N + 1, C) tokens, none at all for N = 0, and an (O, C, e, e) map
+            (e = `grid`).
         """
         sparse = self._embed_points(prompts.points, prompts.labels)
         if self.dense_prompts:
@@ -101,6 +103,8 @@ class PromptEncoder(nn.Module):
         return sparse, dense
 
     def _embed_points(self, points: Tensor, labels: Tensor) -> Tensor:
+        if not points.shape[1]:  # a mask alone comes without even a padding point
+            return points.new_zeros(points.shape[0], 0, self.dim)
         pad = points.new_zeros(points.shape[0], 1, 2)
         points = torch.cat((points + 0.5, pad), dim=1)  # (O, N + 1, 2)
         labels = torch.cat(
