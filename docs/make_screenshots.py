@@ -50,8 +50,8 @@ def wait_until(true: Callable[[], bool]) -> None:
 class Tour:
     """A window that is looked at while things are done in it."""
 
-    def __init__(self, out: Path, engine: Engine | None) -> None:
-        self.out, self.engine = out, engine
+    def __init__(self, out: Path, engine: Engine | None, model: Path | None) -> None:
+        self.out, self.engine, self.model = out, engine, model
         self.viewer = napari.Viewer(title="napari")
         self.viewer.window.resize(*SIZE)
         self.widget: TrackWidget | None = None
@@ -64,6 +64,8 @@ class Tour:
         self.viewer.window.add_dock_widget(
             self.widget, name="Segment and track (SAM 2)"
         )
+        if self.model is not None:
+            self.widget.models.add_file(self.model)
         wait_until(lambda: self.widget.desk.ready)
         self.settle()
         return self.widget
@@ -95,10 +97,12 @@ def centres(labels: np.ndarray, ids: Sequence[int]) -> list[tuple[float, float]]
     return [tuple(np.argwhere(labels == i).mean(axis=0)) for i in ids]
 
 
-def movie_tour(out: Path, engine: Engine | None) -> None:
+def movie_tour(
+    out: Path, engine: Engine | None = None, model: Path | None = None
+) -> None:
     """Clicks on three cells, and what comes of them."""
     sample = cells_movie()
-    tour = Tour(out, engine)
+    tour = Tour(out, engine, model)
     widget = tour.open(sample_movie()[0])
     tour.shoot("ready.png")
     for number, middle in enumerate(centres(sample.labels[0], (1, 4, 5))):
@@ -119,10 +123,12 @@ def movie_tour(out: Path, engine: Engine | None) -> None:
     tour.close()
 
 
-def volume_tour(out: Path, engine: Engine | None) -> None:
+def volume_tour(
+    out: Path, engine: Engine | None = None, model: Path | None = None
+) -> None:
     """One cell through the planes of a volume, both ways."""
     plane, y, x = cells_stack().click
-    tour = Tour(out, engine)
+    tour = Tour(out, engine, model)
     widget = tour.open(sample_stack()[0])
     tour.viewer.dims.set_point(0, 2.0 * plane)
     tour.click((plane, y, x))
@@ -135,10 +141,13 @@ def volume_tour(out: Path, engine: Engine | None) -> None:
 
 
 def your_tour(
-    out: Path, engine: Engine | None, path: Path, clicks: list[tuple[float, float]]
+    out: Path,
+    path: Path,
+    clicks: list[tuple[float, float]],
+    model: Path | None = None,
 ) -> None:
     """Cells of a movie of yours."""
-    tour = Tour(out, engine)
+    tour = Tour(out, None, model)
     from napari_sam2.stacks.napari_reader import get_reader
 
     reader = get_reader(str(path))
@@ -161,13 +170,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/images"))
     parser.add_argument("--movie", type=Path, help="a movie of yours, (T, Y, X)")
     parser.add_argument("--clicks", default="", help="y,x;y,x on its first frame")
+    parser.add_argument("--model", type=Path, help="another checkpoint than nano")
     wish = parser.parse_args()
     wish.out.mkdir(parents=True, exist_ok=True)
-    movie_tour(wish.out, None)
-    volume_tour(wish.out, None)
+    movie_tour(wish.out, model=wish.model)
+    volume_tour(wish.out, model=wish.model)
     if wish.movie is not None:
         pairs = [pair.split(",") for pair in wish.clicks.split(";") if pair]
-        your_tour(wish.out, None, wish.movie, [(float(y), float(x)) for y, x in pairs])
+        clicks = [(float(y), float(x)) for y, x in pairs]
+        your_tour(wish.out, wish.movie, clicks, wish.model)
 
 
 if __name__ == "__main__":

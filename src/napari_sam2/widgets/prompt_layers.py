@@ -16,6 +16,7 @@ from qtpy.QtCore import QTimer
 from napari_sam2.widgets import messages
 from napari_sam2.widgets.colours import object_colour
 from napari_sam2.widgets.engine import FramePrompts, PromptKey
+from napari_sam2.widgets.target import pixel_shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 
 OBJECT, SIGN, ORDER = "object", "sign", "order"
 POSITIVE_SYMBOL, NEGATIVE_SYMBOL = "disc", "x"
-CLICK_SIZE, CLICK_PIXELS = 4.0, 13  # in the image, and on the screen at any zoom
+# A click is as large as this part of the image, but on the screen at most so many
+# pixels. (The lower limit also widens the border, so it is low.)
+CLICK_PART, CLICK_PIXELS = 1 / 55, (2, 16)
 NEGATIVE_MODIFIERS = frozenset({"Control", "Alt"})
 SMALLEST_BOX = 2.0  # pixels; a click with the box tool draws one that is smaller
 Prompts = dict[PromptKey, FramePrompts]
@@ -240,13 +243,13 @@ class PromptLayers:
             name=f"{self._image.name} clicks",
             features={OBJECT: np.empty(0, int), SIGN: [], ORDER: []},
             symbol=POSITIVE_SYMBOL,
-            size=CLICK_SIZE,
+            size=max(2.0, CLICK_PART * max(pixel_shape(self._image)[-2:])),
             border_color="white",
-            border_width=0.06,
+            border_width=0.1,
             opacity=1.0,
             **placement(self._image),
         )
-        layer.canvas_size_limits = (CLICK_PIXELS, CLICK_PIXELS)
+        layer.canvas_size_limits = CLICK_PIXELS
         layer.mouse_drag_callbacks.append(self._press)
         layer.events.data.connect(self._changed)
         self._set_defaults_of(layer)
