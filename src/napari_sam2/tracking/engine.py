@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from napari_sam2.stacks import FrameReadError
+from napari_sam2.tracking.frames import FrameEncoder, read_ahead
 from napari_sam2.tracking.masks import compose, patch_from_logits
 from napari_sam2.tracking.objects import BACKWARD, FORWARD, UNTRACKED, TrackedObject
 from napari_sam2.tracking.planning import grouped
@@ -21,15 +22,16 @@ from napari_sam2.tracking.prompts import BoxPrompt
 from napari_sam2.tracking.results import FrameResult, ObjectScore
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Generator, Sequence
 
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from napari_sam2.model import ImageFeatures
     from napari_sam2.stacks import LabelsStore
-    from napari_sam2.tracking.frames import FrameEncoder
     from napari_sam2.tracking.masks import Patch
     from napari_sam2.tracking.memory_bank import FrameMemory
+    from napari_sam2.tracking.planning import Pass
     from napari_sam2.tracking.tracker import Tracker
 
 Answers: TypeAlias = "dict[int, FrameMemory]"
@@ -54,6 +56,9 @@ class Engine:
         Whether prompts on tracked frames make conditioning frames of them.
     objects
         By id.
+    drawn
+        By id, in which frames (T,) an object was drawn; kept when its last prompt
+        is cleared.
     """
 
     frames: FrameEncoder
@@ -61,6 +66,46 @@ class Engine:
     store: LabelsStore
     corrections_condition: bool = True
     objects: dict[int, TrackedObject] = field(default_factory=dict)
+    drawn: dict[int, NDArray[np.bool_]] = field(default_factory=dict)
+
+    def run(
+        self, objects: list[TrackedObject], passes: list[Pass]
+    ) -> Generator[FrameResult, None, None]:
+        """Walk through the stack; each frame is written before it is yielded.
+
+        Raises
+        ------
+        FrameReadError
+            When none of an object's prompted frames can be read.
+        """
+        failed = self.settle(objects)
+        for found in objects:
+            if not found.bank.conditioning:
+                raise failed[found.prompted_frames[0]]
+        for walk in passes:
+            reader = read_ahead(self.frames.pixels, walk.frames)
+            started: set[int] = set()
+            with contextlib.closing(reader):
+                for frame_idx, pixels in reader:
+                    if isinstance(pixels, FrameReadError):
+                        yield FrameResult(
+                            frame_idx=frame_idx,
+                            labels=self.store.read(frame_idx),
+                            error=str(pixels),
+                        )
+                        continue
+                    taking = [
+                        o
+                        for o in objects
+                        if walk.takes(o.object_id, frame_idx)
+                        # The user may have taken it back meanwhile.
+                        and self.objects.get(o.object_id) is o
+                        and o.bank.conditioning
+                    ]
+                    new = [o for o in taking if o.object_id not in started]
+                    self.remake(new, frame_idx, reverse=walk.reverse)
+                    started.update(o.object_id for o in new)
+                    yield self.step(taking, frame_idx, pixels, reverse=walk.reverse)
 
     def settle(
         self, objects: Sequence[TrackedObject], only: Collection[int] | None = None
@@ -101,13 +146,14 @@ class Engine:
         prompts = found.prompts[frame_idx]
         done = found.answered.get(frame_idx, 0)
         past = int(found.tracked[frame_idx])
-        recall = None
+        recall = previous = None
         if past != UNTRACKED:
             reverse = past == BACKWARD
             self.remake([found], frame_idx, reverse=reverse, depth=REFINE_DEPTH)
             recall = found.bank.recall(
                 frame_idx, reverse=reverse, n_frames=self.tracker.n_frames
             )
+            previous = self._previous(found, frame_idx, reverse=reverse)
         held = found.bank.at(frame_idx)
         logits = None
         if done or (past and self._refines(found, frame_idx)):
@@ -122,6 +168,7 @@ class Engine:
             done=done,
             recall=recall if recall and recall.memories else None,
             logits=logits,
+            previous=previous,
         )
         conditioning = (
             self.corrections_condition
@@ -192,9 +239,7 @@ class Engine:
             o.bank.recall(frame_idx, reverse=reverse, n_frames=n_frames)
             for o in objects
         ]
-        previous: list[Tensor | None] = [None] * len(objects)
-        if self.tracker.model.config.dense_prompts:
-            previous = [o.bank.last_logits(frame_idx, reverse=reverse) for o in objects]
+        previous = [self._previous(o, frame_idx, reverse=reverse) for o in objects]
         on_gpu = self.tracker.model.device.type == "cuda"
         groups = grouped(
             recalls,
@@ -212,6 +257,18 @@ class Engine:
             for i, memory in zip(group, memories, strict=True):
                 answers[objects[i].object_id] = memory
         return answers
+
+    def _previous(
+        self, found: TrackedObject, frame_idx: int, *, reverse: bool
+    ) -> Tensor | None:
+        """Return the neighbouring frame's logits for networks that take them.
+
+        As in training, an object that was absent there leaves none.
+        """
+        if not self.tracker.model.config.dense_prompts:
+            return None
+        memory = found.bank.neighbour(frame_idx, reverse=reverse)
+        return memory.mask_logits if memory is not None and memory.seen else None
 
     def step(
         self,
@@ -233,12 +290,22 @@ class Engine:
         if free:
             features = self.frames.features(frame_idx, pixels)
             answers |= self.look_up(free, frame_idx, features, reverse=reverse)
-        result = self.compose(frame_idx, answers)
-        self.store.write(frame_idx, result.labels)
+        result = self.draw(frame_idx, answers)
         for found in free:
             found.bank.add(answers[found.object_id], conditioning=False)
         for found in objects:
             found.tracked[frame_idx] = BACKWARD if reverse else FORWARD
+        return result
+
+    def draw(self, frame_idx: int, answers: Answers) -> FrameResult:
+        """Draw answers over a frame's labels and write them."""
+        result = self.compose(frame_idx, answers)
+        self.store.write(frame_idx, result.labels)
+        for object_id in answers:
+            drawn = self.drawn.setdefault(
+                object_id, np.zeros(self.tracker.n_frames, np.bool_)
+            )
+            drawn[frame_idx] = True
         return result
 
     def compose(self, frame_idx: int, answers: Answers) -> FrameResult:
@@ -274,10 +341,10 @@ class Engine:
             plane[inside] = 0
             self.store.write(frame_idx, plane)
 
-    def erase_everywhere(self, found: TrackedObject) -> None:
+    def erase_everywhere(self, object_id: int) -> None:
         """Take an object's pixels out of all frames it was drawn in."""
-        for frame_idx in sorted({*np.flatnonzero(found.tracked), *found.prompts}):
-            self.erase(found.object_id, int(frame_idx))
+        for frame_idx in np.flatnonzero(self.drawn.pop(object_id, ())):
+            self.erase(object_id, int(frame_idx))
 
 
 def _lacks(found: TrackedObject, frame_idx: int) -> bool:

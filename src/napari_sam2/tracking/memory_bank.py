@@ -210,8 +210,8 @@ class MemoryBank:
             pointers=tuple(pointers),
         )
 
-    def last_logits(self, frame_idx: int, *, reverse: bool) -> Tensor | None:
-        """Return the nearest earlier answer in which the object was seen, or None.
+    def neighbour(self, frame_idx: int, *, reverse: bool) -> FrameMemory | None:
+        """Return the nearest earlier memory that still has its logits, or None.
 
         Parameters
         ----------
@@ -221,14 +221,13 @@ class MemoryBank:
             Whether time runs backwards; "earlier" then means later frames.
         """
         sign = -1 if reverse else 1
-        past = [
-            ((frame_idx - t) * sign, memory)
+        past = {
+            (frame_idx - t) * sign: memory
             for group in (self.conditioning, self.recent)
             for t, memory in group.items()
-            if (frame_idx - t) * sign > 0 and memory.seen
-        ]
-        past = [(d, m) for d, m in past if m.mask_logits is not None]
-        return min(past, key=lambda pair: pair[0])[1].mask_logits if past else None
+            if (frame_idx - t) * sign > 0 and memory.mask_logits is not None
+        }
+        return past[min(past)] if past else None
 
 
 def _closest(

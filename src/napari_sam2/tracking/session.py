@@ -6,26 +6,23 @@ it. One thread at a time may drive a session.
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from napari_sam2.stacks import (
-    FrameReadError,
     LabelsStore,
     Stack,
     open_labels_store,
     open_stack,
 )
 from napari_sam2.tracking.engine import Engine
-from napari_sam2.tracking.frames import FrameEncoder, read_ahead
+from napari_sam2.tracking.frames import FrameEncoder
 from napari_sam2.tracking.memory_bank import MemoryBank
 from napari_sam2.tracking.objects import TrackedObject
 from napari_sam2.tracking.planning import check_frames, plan_passes
 from napari_sam2.tracking.prompt_checks import check_prompt, points_prompt
 from napari_sam2.tracking.prompts import BoxPrompt, MaskPrompt, PromptError
-from napari_sam2.tracking.results import FrameResult
 from napari_sam2.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
@@ -38,8 +35,9 @@ if TYPE_CHECKING:
     from napari_sam2.model import SAM2
     from napari_sam2.stacks.labels_store import LabelsArray
     from napari_sam2.tracking.memory_bank import Retention
-    from napari_sam2.tracking.planning import Direction, Pass
+    from napari_sam2.tracking.planning import Direction
     from napari_sam2.tracking.prompts import Prompt
+    from napari_sam2.tracking.results import FrameResult
 
 RECENT_CONDITIONING = 8
 
@@ -71,13 +69,6 @@ class Session:
         Do as Meta's predictor does where we differ: corrections of tracked frames
         count as recent frames and are lost when propagated over, and objects are
         tracked before their first prompted frame too.
-
-    Examples
-    --------
-    >>> session = Session(load_model("nano"), movie)  # doctest: +SKIP
-    >>> session.add_points(1, 0, [(120, 87)], [1])  # doctest: +SKIP
-    >>> for result in session.propagate():  # doctest: +SKIP
-    ...     print(result.frame_idx, result.scores[1].area)
     """
 
     def __init__(
@@ -279,9 +270,10 @@ class Session:
         KeyError
             If there is no such object.
         """
-        found = self._object(object_id)
-        del self._objects[object_id]
-        self._engine.erase_everywhere(found)
+        if object_id not in self._engine.drawn:
+            self._object(object_id)
+        self._objects.pop(object_id, None)
+        self._engine.erase_everywhere(object_id)
 
     def preview(self, frame: int) -> FrameResult:
         """Answer the prompts in a frame, at once.
@@ -309,11 +301,8 @@ class Session:
             if failed:
                 raise failed[frame]
             answers = {o.object_id: o.bank.at(frame) for o in prompted}
-            result = self._engine.compose(
-                frame, {i: m for i, m in answers.items() if m is not None}
-            )
-            self._store.write(frame, result.labels)
-            return result
+            known = {i: memory for i, memory in answers.items() if memory is not None}
+            return self._engine.draw(frame, known)
         self._engine.settle(self._sorted())
         others = [o for o in self._sorted() if o.bank.conditioning]
         found = self._engine.look_up(
@@ -365,7 +354,7 @@ class Session:
             check_frames(frames, self.stack.n_frames),
             before_prompts=self._meta,
         )
-        return self._run(objects, passes)
+        return self._engine.run(objects, passes)
 
     def close(self) -> None:
         """Let go of the stack's file and of temporary labels made here."""
@@ -410,35 +399,3 @@ class Session:
             msg = "No object has a prompt; click on one in some frame first."
             raise PromptError(msg)
         return [self._objects[i] for i in wanted]
-
-    def _run(
-        self, objects: list[TrackedObject], passes: list[Pass]
-    ) -> Generator[FrameResult, None, None]:
-        failed = self._engine.settle(objects)
-        for found in objects:
-            if not found.bank.conditioning:
-                raise failed[found.prompted_frames[0]]
-        for walk in passes:
-            reader = read_ahead(self._engine.frames.pixels, walk.frames)
-            started: set[int] = set()
-            with contextlib.closing(reader):
-                for frame_idx, pixels in reader:
-                    if isinstance(pixels, FrameReadError):
-                        yield FrameResult(
-                            frame_idx=frame_idx,
-                            labels=self._store.read(frame_idx),
-                            error=str(pixels),
-                        )
-                        continue
-                    taking = [
-                        o
-                        for o in objects
-                        if walk.takes(o.object_id, frame_idx)
-                        and o.object_id in self._objects
-                    ]
-                    new = [o for o in taking if o.object_id not in started]
-                    self._engine.remake(new, frame_idx, reverse=walk.reverse)
-                    started.update(o.object_id for o in new)
-                    yield self._engine.step(
-                        taking, frame_idx, pixels, reverse=walk.reverse
-                    )

@@ -56,6 +56,7 @@ class Tracker:
         done: int,
         recall: Recall | None,
         logits: Tensor | None,
+        previous: Tensor | None = None,
     ) -> FrameMemory:
         """Answer the prompts on one object in one frame, one after the other.
 
@@ -74,6 +75,9 @@ class Tracker:
             The object's memories, or None if the frame has no past.
         logits
             (1, 1, s, s) the frame's answer so far, or None.
+        previous
+            (1, 1, s, s) the neighbouring frame's logits, or None; only for
+            networks with ``dense_prompts``.
         """
         embedding = self._embedding(features, [recall] if recall else [])
         output: MaskOutput | None = None
@@ -84,7 +88,7 @@ class Tracker:
                     features, self._input_mask(last.mask)
                 )
             else:
-                tensors = self._prompt_tensors(prompts[:end], logits)
+                tensors = self._prompt_tensors(prompts[:end], logits, previous)
                 output = self.model.decode_masks(embedding, features, tensors)
             logits = output.low_res_masks
         if output is None:
@@ -181,7 +185,10 @@ class Tracker:
         )
 
     def _prompt_tensors(
-        self, prompts: Sequence[Prompt], logits: Tensor | None
+        self,
+        prompts: Sequence[Prompt],
+        logits: Tensor | None,
+        previous: Tensor | None,
     ) -> PromptTensors:
         """Join the box and the clicks given since the last painted mask."""
         side = self.model.config.image_size
@@ -202,6 +209,7 @@ class Tracker:
             points=torch.tensor([box + clicks], dtype=dtype, device=device),
             labels=torch.tensor([corners + labels], device=device),
             mask_logits=None if logits is None else self._clamped(logits),
+            previous_logits=None if previous is None else self._clamped(previous),
         )
 
     def _clamped(self, logits: Tensor) -> Tensor:
