@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 Answers: TypeAlias = "dict[int, FrameMemory]"
 
-BATCH = 32
 REFINE_DEPTH = 1
 
 
@@ -54,6 +53,8 @@ class Engine:
         Where labels go.
     corrections_condition
         Whether prompts on tracked frames make conditioning frames of them.
+    batch
+        Most objects computed together; more than one pays on a GPU only.
     objects
         By id.
     drawn
@@ -65,6 +66,7 @@ class Engine:
     tracker: Tracker
     store: LabelsStore
     corrections_condition: bool = True
+    batch: int = 1
     objects: dict[int, TrackedObject] = field(default_factory=dict)
     drawn: dict[int, NDArray[np.bool_]] = field(default_factory=dict)
 
@@ -240,11 +242,10 @@ class Engine:
             for o in objects
         ]
         previous = [self._previous(o, frame_idx, reverse=reverse) for o in objects]
-        on_gpu = self.tracker.model.device.type == "cuda"
         groups = grouped(
             recalls,
             alike=[logits is not None for logits in previous],
-            batch=BATCH if on_gpu else 1,
+            batch=self.batch,
         )
         answers: Answers = {}
         for group in groups:

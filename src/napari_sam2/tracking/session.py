@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from napari_sam2.tracking.results import FrameResult
 
 RECENT_CONDITIONING = 8
+GPU_BATCH = 32
 
 
 class Session:
@@ -111,6 +112,7 @@ class Session:
             tracker=Tracker(model, self.stack.shape),
             store=self._store,
             corrections_condition=not meta_behaviour,
+            batch=GPU_BATCH if model.device.type == "cuda" else 1,
         )
         self._objects = self._engine.objects
 
