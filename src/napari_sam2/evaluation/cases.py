@@ -1,0 +1,189 @@
+"""Cases to look at: what was asked, what came out, what it should have been."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from napari_sam2.evaluation.users import tight_box
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    Mask = NDArray[np.bool_]
+    Picture = NDArray[np.float32]
+
+TRUTH, ANSWER, CLICK = (60, 220, 90), (255, 90, 200), (255, 230, 60)
+TILE = 176
+BANDS = ("best", "median", "worst")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Panel:
+    """A part of a frame with the true and the found outline.
+
+    Attributes
+    ----------
+    image
+        (h, w, 3) float32 in [0, 1].
+    truth, mask
+        (h, w) bool.
+    caption
+        A few words.
+    clicks
+        ((y, x), label) in pixels of the part.
+    """
+
+    image: Picture
+    truth: Mask
+    mask: Mask
+    caption: str
+    clicks: tuple[tuple[tuple[float, float], int], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Case:
+    """One object: where it is from, how well it went, and panels to see why.
+
+    Attributes
+    ----------
+    name
+        Picture or movie, and object.
+    score
+        What cases are ordered by, in [0, 1].
+    panels
+        At least one.
+    """
+
+    name: str
+    score: float
+    panels: tuple[Panel, ...]
+
+
+def cut_out(
+    image: Picture,
+    truth: Mask,
+    mask: Mask,
+    caption: str,
+    *,
+    around: Mask | None = None,
+    clicks: Sequence[tuple[tuple[float, float], int]] = (),
+) -> Panel:
+    """Cut a square of about three times the object out of a frame.
+
+    Parameters
+    ----------
+    image, truth, mask
+        The whole frame, (Y, X, 3) and (Y, X).
+    caption
+        Written above the panel.
+    around
+        (Y, X) bool, what is in the middle; by default the truth, or the mask
+        where that is empty.
+    clicks
+        ((y, x), label) in pixels of the frame.
+    """
+    middle = around if around is not None and around.any() else truth
+    middle = middle if middle.any() else mask
+    height, width = truth.shape
+    y, x, y2, x2 = tight_box(middle) if middle.any() else (0, 0, height, width)
+    side = min(max(3 * max(y2 - y, x2 - x), 48), height, width)
+    top = min(max((y + y2 - side) // 2, 0), height - side)
+    left = min(max((x + x2 - side) // 2, 0), width - side)
+    place = slice(top, top + side), slice(left, left + side)
+    return Panel(
+        image=image[place].copy(),
+        truth=truth[place].copy(),
+        mask=mask[place].copy(),
+        caption=caption,
+        clicks=tuple(((py - top, px - left), label) for (py, px), label in clicks),
+    )
+
+
+def choose_cases(cases: Sequence[Case], count: int) -> dict[str, list[Case]]:
+    """Return up to `count` best, median and worst cases, none of them twice."""
+    ordered = sorted(cases, key=lambda case: case.score)
+    count = min(count, len(ordered) // 3) or min(1, len(ordered))
+    worst, rest = ordered[:count], ordered[count:]
+    best = rest[max(len(rest) - count, 0) :][::-1]
+    rest = rest[: len(rest) - len(best)]
+    start = max((len(rest) - count) // 2, 0)
+    return {"best": best, "median": rest[start : start + count], "worst": worst}
+
+
+def draw_cases(path: Path, cases: Sequence[Case], *, count: int = 4) -> None:
+    """Write best, median and worst cases as one picture, a case a row.
+
+    Truth is outlined in green, the answer in pink; clicks are yellow, a plus for
+    the object and a minus beside it.
+
+    Parameters
+    ----------
+    path
+        Picture to write (.png).
+    cases
+        At least one.
+    count
+        Most cases of each band.
+
+    Raises
+    ------
+    ValueError
+        When there is no case.
+    """
+    if not cases:
+        message = "There is no case to draw: evaluate at least one object."
+        raise ValueError(message)
+    rows = [
+        (f"{band}: {case.name}, {case.score:.2f}", case)
+        for band, chosen in choose_cases(cases, count).items()
+        for case in chosen
+    ]
+    columns = max(len(case.panels) for _, case in rows)
+    head, foot = 14, 14
+    high = head + TILE + foot
+    sheet = Image.new("RGB", (columns * (TILE + 4), len(rows) * high), (24, 24, 24))
+    pen = ImageDraw.Draw(sheet)
+    for row, (title, case) in enumerate(rows):
+        pen.text((3, row * high + 1), title, fill=(255, 255, 255))
+        for column, panel in enumerate(case.panels):
+            corner = column * (TILE + 4), row * high + head
+            sheet.paste(_drawn(panel), corner)
+            below = corner[0] + 3, corner[1] + TILE + 1
+            pen.text(below, panel.caption, fill=(190, 190, 190))
+    sheet.save(path)
+
+
+def _drawn(panel: Panel) -> Image.Image:
+    """Return a panel enlarged, its outlines one screen pixel wide or two."""
+    pixels = np.rint(panel.image.clip(0, 1) * 255).astype(np.uint8)
+    tile = Image.fromarray(pixels).resize((TILE, TILE), Image.Resampling.BILINEAR)
+    canvas = np.array(tile)
+    for mask, colour in ((panel.truth, TRUTH), (panel.mask, ANSWER)):
+        grown = Image.fromarray(mask).resize((TILE, TILE), Image.Resampling.NEAREST)
+        canvas[_rim(np.array(grown))] = colour
+    tile = Image.fromarray(canvas)
+    pen = ImageDraw.Draw(tile)
+    zoom = TILE / len(panel.image)
+    for (y, x), label in panel.clicks:
+        row, col = (y + 0.5) * zoom, (x + 0.5) * zoom
+        pen.line((col - 5, row, col + 5, row), fill=CLICK, width=2)
+        if label:
+            pen.line((col, row - 5, col, row + 5), fill=CLICK, width=2)
+    return tile
+
+
+def _rim(mask: Mask) -> Mask:
+    """Return the pixels of a mask that touch its outside."""
+    core = mask.copy()
+    core[1:] &= mask[:-1]
+    core[:-1] &= mask[1:]
+    core[:, 1:] &= mask[:, :-1]
+    core[:, :-1] &= mask[:, 1:]
+    return mask & ~core
