@@ -101,7 +101,7 @@ def synth_clip(n: int = 9, h: int = SIDE, w: int = SIDE, seed: int = 0) -> np.nd
     return out
 
 
-def key_shapes(name: str) -> dict[str, tuple[int, ...]]:
+def shapes_of(name: str) -> dict[str, tuple[int, ...]]:
     """Return keys and shapes of one of Meta's checkpoints."""
     table = json.loads(lzma.decompress((DATA / "keys.json.xz").read_bytes()))
     return {key: tuple(shape) for key, shape in table[name].items()}
@@ -111,7 +111,7 @@ def seeded_state(name: str) -> dict[str, torch.Tensor]:
     """Return seeded weights in the layout of one of Meta's checkpoints."""
     return {
         key: torch.from_numpy(np.asarray(seeded_tensor(key, shape)))
-        for key, shape in key_shapes(name).items()
+        for key, shape in shapes_of(name).items()
     }
 
 
@@ -178,3 +178,9 @@ def clip() -> Callable[..., np.ndarray]:
 def state_of() -> Callable[[str], dict[str, torch.Tensor]]:
     """Give the function that makes seeded weights in Meta's layout."""
     return seeded_state
+
+
+@pytest.fixture(scope="session")
+def key_shapes() -> Callable[[str], dict[str, tuple[int, ...]]]:
+    """Give the function that lists keys and shapes of Meta's checkpoints."""
+    return shapes_of
