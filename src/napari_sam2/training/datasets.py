@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     Sample = tuple[NDArray[np.float32], NDArray[np.int32]]
 
 _PICTURE_SHARE = {
-    "dsb2018": 0.5,
-    "usiigaci_stills": 0.24,
-    "plant_nuclei_3d": 0.07,
-    "fibsem_medulla": 0.13,
-    "davis_train_240p": 0.06,
+    "dsb2018": 0.42,
+    "usiigaci_stills": 0.36,
+    "plant_nuclei_3d": 0.05,
+    "fibsem_medulla": 0.12,
+    "davis_train_240p": 0.05,
 }
 _CLIP_SHARE = {
-    "dsb2018": 0.27,
-    "usiigaci_stills": 0.23,
-    "plant_nuclei_3d": 0.12,
-    "fibsem_medulla": 0.18,
-    "davis_train_240p": 0.2,
+    "dsb2018": 0.18,
+    "usiigaci_stills": 0.4,
+    "plant_nuclei_3d": 0.1,
+    "fibsem_medulla": 0.17,
+    "davis_train_240p": 0.15,
 }
 _SMALLEST_SIDE = 96.0
 _LARGEST_STRETCH = 1.5
