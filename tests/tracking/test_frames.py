@@ -46,13 +46,13 @@ def test_a_sixteen_bit_ramp_keeps_its_grey_levels() -> None:
 def test_features_are_kept_within_a_budget(nano: SAM2, movie: np.ndarray) -> None:
     stack = open_stack(movie, axes="TYX", contrast_limits=(0, 255))
     one = FrameEncoder(stack, nano).features(0).nbytes
-    frames = FrameEncoder(stack, nano, cache_bytes=2 * one)
+    frames = FrameEncoder(stack, nano, cache_bytes=2 * one, cache_frames=1)
     first = frames.features(0)
     frames.features(1)
     assert frames.features(0) is first
     frames.features(2)
     assert [frames.is_kept(t) for t in range(3)] == [True, False, True]
-    small = FrameEncoder(stack, nano, cache_bytes=1)
+    small = FrameEncoder(stack, nano, cache_bytes=1, cache_frames=1)
     assert small.features(3) is small.features(3)  # the latest is always kept
     frames.clear()
     assert not frames.is_kept(0)

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-CACHE_BYTES = 48 * 2**20
+CACHE_BYTES = 24 * 2**20
+CACHE_FRAMES = 4
 READ_AHEAD = 2
 
 
@@ -70,15 +71,23 @@ class FrameEncoder:
     model
         Whose image encoder is used.
     cache_bytes
-        How much to keep; the latest frame is always kept.
+        How much to keep.
+    cache_frames
+        How many of the latest frames to keep even if they are larger than that.
     """
 
     def __init__(
-        self, stack: Stack, model: SAM2, *, cache_bytes: int = CACHE_BYTES
+        self,
+        stack: Stack,
+        model: SAM2,
+        *,
+        cache_bytes: int = CACHE_BYTES,
+        cache_frames: int = CACHE_FRAMES,
     ) -> None:
         self.stack = stack
         self.model = model
         self.cache_bytes = cache_bytes
+        self.cache_frames = max(cache_frames, 1)
         self._cache: OrderedDict[int, ImageFeatures] = OrderedDict()
         self._held = 0
 
@@ -119,7 +128,7 @@ class FrameEncoder:
         )
         self._cache[frame_idx] = features
         self._held += features.nbytes
-        while self._held > self.cache_bytes and len(self._cache) > 1:
+        while self._held > self.cache_bytes and len(self._cache) > self.cache_frames:
             _, dropped = self._cache.popitem(last=False)
             self._held -= dropped.nbytes
         return features
