@@ -11,6 +11,7 @@ from napari_sam2.model import ImageFeatures, PromptTensors
 from napari_sam2.model.mask_decoder import choose_masks
 from napari_sam2.tracking.coordinates import box_to_input, points_to_input
 from napari_sam2.tracking.frames import to_pixels
+from napari_sam2.tracking.windows import whole
 from napari_sam2.tracking.masks import patch_from_logits
 
 if TYPE_CHECKING:
@@ -50,10 +51,10 @@ def prompt_tensors(
         top, left = to_ours(x, y, shape)
         bottom, right = to_ours(x2, y2, shape)
         edges = (top + 0.5, left + 0.5, bottom + 0.5, right + 0.5)
-        points += box_to_input(edges, shape, SIDE)
+        points += box_to_input(edges, whole(shape), SIDE)
         labels += [2, 3]
     clicks = [to_ours(x, y, shape) for x, y in case.get("point_coords", [])]
-    points += points_to_input(clicks, shape, SIDE)
+    points += points_to_input(clicks, whole(shape), SIDE)
     labels += case.get("point_labels", [])
     return PromptTensors(
         points=torch.tensor(points, dtype=torch.float32).reshape(1, -1, 2),

@@ -5,9 +5,11 @@ import torch
 
 from napari_sam2.model import preset
 from napari_sam2.tracking.memory_bank import FrameMemory, MemoryBank, Retention
+from napari_sam2.tracking.windows import Window, whole
 
 CONFIG = preset("nano")
 TOP = CONFIG.num_memories - 1
+FRAME = whole((32, 32))
 
 
 def memory(t: int, score: float = 1.0) -> FrameMemory:
@@ -18,6 +20,8 @@ def memory(t: int, score: float = 1.0) -> FrameMemory:
         mask_logits=torch.zeros(1, 1, 2, 2),
         object_score=score,
         iou=0.5,
+        window=FRAME,
+        spatial_window=FRAME,
     )
 
 
@@ -36,12 +40,12 @@ def filled(
 
 
 def rows(bank: MemoryBank, t: int, *, reverse: bool = False) -> dict[int, int]:
-    recall = bank.recall(t, reverse=reverse, n_frames=100)
+    recall = bank.recall(t, reverse=reverse, n_frames=100, window=FRAME)
     return {m.frame_idx: row for m, row in recall.memories}
 
 
 def distances(bank: MemoryBank, t: int, *, reverse: bool = False) -> dict[int, int]:
-    recall = bank.recall(t, reverse=reverse, n_frames=100)
+    recall = bank.recall(t, reverse=reverse, n_frames=100, window=FRAME)
     return {m.frame_idx: d for m, d in recall.pointers}
 
 
@@ -64,6 +68,14 @@ def test_backwards_the_future_is_the_past() -> None:
     }
 
 
+def test_recent_memories_of_other_parts_of_the_frame_are_left_out() -> None:
+    bank = filled([0], [1, 2, 3])
+    elsewhere = Window(y=0, x=0, height=16, width=16)
+    recall = bank.recall(4, reverse=False, n_frames=9, window=elsewhere)
+    assert [m.frame_idx for m, _ in recall.memories] == [0]
+    assert sorted(d for _, d in recall.pointers) == [1, 2, 3, 4]
+
+
 def test_a_refined_frame_sees_itself() -> None:
     bank = filled([4], [])
     assert rows(bank, 4) == {4: TOP}
@@ -72,7 +84,7 @@ def test_a_refined_frame_sees_itself() -> None:
 
 def test_short_stacks_have_fewer_pointers() -> None:
     bank = filled([0], list(range(1, 10)))
-    recall = bank.recall(9, reverse=False, n_frames=4)
+    recall = bank.recall(9, reverse=False, n_frames=4, window=FRAME)
     assert sorted(d for _, d in recall.pointers) == [1, 2, 3, 9]
 
 
@@ -126,7 +138,9 @@ def test_the_neighbour_is_the_nearest_in_the_past(reverse: bool) -> None:
 
 def test_structure_tells_who_can_be_computed_together() -> None:
     first, second = filled([0], [1, 2]), filled([0], [1, 2])
-    recalls = [b.recall(3, reverse=False, n_frames=9) for b in (first, second)]
+    recalls = [
+        b.recall(3, reverse=False, n_frames=9, window=FRAME) for b in (first, second)
+    ]
     assert recalls[0].structure == recalls[1].structure
-    other = filled([0, 1], [2]).recall(3, reverse=False, n_frames=9)
+    other = filled([0, 1], [2]).recall(3, reverse=False, n_frames=9, window=FRAME)
     assert other.structure != recalls[0].structure

@@ -18,6 +18,7 @@ from napari_sam2.tracking.prompts import (
     masks_from_labels,
     read_prompts_csv,
 )
+from napari_sam2.tracking.windows import whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -188,11 +189,11 @@ def test_masks_of_a_label_image() -> None:
 )
 def test_pixel_centres_stay_centres(height: int, width: int, y: int, x: int) -> None:
     """A pixel's centre lies at (x + 0.5) / W of the picture, also of the resized."""
-    ((px, py),) = points_to_input([(y, x)], (height, width), 256)
+    ((px, py),) = points_to_input([(y, x)], whole((height, width)), 256)
     assert (px + 0.5) / 256 == pytest.approx((x + 0.5) / width)
     assert (py + 0.5) / 256 == pytest.approx((y + 0.5) / height)
 
 
 def test_a_box_around_everything_is_the_whole_input() -> None:
-    corners = box_to_input((0, 0, 30, 40), (30, 40), 256)
+    corners = box_to_input((0, 0, 30, 40), whole((30, 40)), 256)
     assert corners == [(-0.5, -0.5), (255.5, 255.5)]  # the network adds 0.5

@@ -393,7 +393,7 @@ def test_only_nano_is_given_its_previous_mask(
         track = tracker.track
 
         def spied(*args: Any, track: Any = track, seen: Any = seen) -> Any:
-            seen.append(args[3][0])
+            seen.append(args[4][0])
             return track(*args)
 
         tracker.track = spied

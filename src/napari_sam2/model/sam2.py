@@ -250,6 +250,19 @@ class SAM2(nn.Module):
         chosen, token = choose_masks(
             raw, multimask=prompts.multimask if multimask is None else multimask
         )
+        return self.answer(raw, chosen, token)
+
+    def answer(self, raw: DecoderOutput, chosen: Tensor, token: Tensor) -> MaskOutput:
+        """Make an answer of raw predictions, given which masks to take.
+
+        Parameters
+        ----------
+        raw
+            From `decode`, for O objects.
+        chosen, token
+            (O,) which of the four masks to answer with, and which of the four
+            tokens points to the object.
+        """
         objects = torch.arange(len(chosen), device=chosen.device)
         masks = raw.masks[objects, chosen][:, None].float()
         seen = raw.object_score_logits > 0  # (O, 1)

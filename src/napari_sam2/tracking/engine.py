@@ -15,11 +15,12 @@ import numpy as np
 
 from napari_sam2.stacks import FrameReadError
 from napari_sam2.tracking.frames import FrameEncoder, read_ahead
-from napari_sam2.tracking.masks import compose, patch_from_logits
+from napari_sam2.tracking.masks import EMPTY, compose
 from napari_sam2.tracking.objects import BACKWARD, FORWARD, UNTRACKED, TrackedObject
 from napari_sam2.tracking.planning import grouped
 from napari_sam2.tracking.prompts import BoxPrompt
 from napari_sam2.tracking.results import FrameResult, ObjectScore
+from napari_sam2.tracking.zoom import Zoom, memory_patch
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Sequence
@@ -27,16 +28,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from napari_sam2.model import ImageFeatures
     from napari_sam2.stacks import LabelsStore
     from napari_sam2.tracking.masks import Patch
     from napari_sam2.tracking.memory_bank import FrameMemory
     from napari_sam2.tracking.planning import Pass
     from napari_sam2.tracking.tracker import Tracker
+    from napari_sam2.tracking.windows import Window
 
 Answers: TypeAlias = "dict[int, FrameMemory]"
 
 REFINE_DEPTH = 1
+MOVED_DEPTH = 2
 
 
 @dataclass(kw_only=True)
@@ -60,6 +62,8 @@ class Engine:
     drawn
         By id, in which frames (T,) an object was drawn; kept when its last prompt
         is cleared.
+    moved
+        Ids whose window moved, so that their memories do not lie in it.
     """
 
     frames: FrameEncoder
@@ -69,6 +73,12 @@ class Engine:
     batch: int = 1
     objects: dict[int, TrackedObject] = field(default_factory=dict)
     drawn: dict[int, NDArray[np.bool_]] = field(default_factory=dict)
+    moved: set[int] = field(default_factory=set)
+
+    @property
+    def zoom(self) -> Zoom:
+        """Who chooses the windows."""
+        return Zoom(frames=self.frames, tracker=self.tracker, store=self.store)
 
     def run(
         self, objects: list[TrackedObject], passes: list[Pass]
@@ -105,9 +115,32 @@ class Engine:
                         and o.bank.conditioning
                     ]
                     new = [o for o in taking if o.object_id not in started]
-                    self.remake(new, frame_idx, reverse=walk.reverse)
+                    self.enter(new, frame_idx, reverse=walk.reverse)
                     started.update(o.object_id for o in new)
+                    self._settle_moved(taking, frame_idx, reverse=walk.reverse)
                     yield self.step(taking, frame_idx, pixels, reverse=walk.reverse)
+
+    def enter(
+        self, objects: Sequence[TrackedObject], frame_idx: int, *, reverse: bool
+    ) -> None:
+        """Have all at hand that objects need to be tracked from a frame on."""
+        for found in objects:
+            self.zoom.place(found, frame_idx, reverse=reverse)
+            self.zoom.rescale(found)
+            self.moved.discard(found.object_id)
+        self.remake(objects, frame_idx, reverse=reverse)
+
+    def _settle_moved(
+        self, objects: Sequence[TrackedObject], frame_idx: int, *, reverse: bool
+    ) -> None:
+        """Make the nearest memories again for objects whose window moved."""
+        moved = [o for o in objects if o.object_id in self.moved]
+        if not moved:
+            return
+        for found in moved:
+            self.zoom.rescale(found)
+        self.remake(moved, frame_idx, reverse=reverse, depth=MOVED_DEPTH)
+        self.moved.difference_update(o.object_id for o in moved)
 
     def settle(
         self, objects: Sequence[TrackedObject], only: Collection[int] | None = None
@@ -134,43 +167,47 @@ class Engine:
         failed = {}
         for frame_idx in sorted(waiting):
             try:
-                features = self.frames.features(frame_idx)
+                for found in waiting[frame_idx]:
+                    self._answer(found, frame_idx)
             except FrameReadError as error:
                 failed[frame_idx] = error
-                continue
-            for found in waiting[frame_idx]:
-                self._answer(found, frame_idx, features)
         return failed
 
-    def _answer(
-        self, found: TrackedObject, frame_idx: int, features: ImageFeatures
-    ) -> None:
+    def _answer(self, found: TrackedObject, frame_idx: int) -> None:
         prompts = found.prompts[frame_idx]
         done = found.answered.get(frame_idx, 0)
         past = int(found.tracked[frame_idx])
-        recall = previous = None
+        recall = previous = logits = None
+        held = found.bank.at(frame_idx)
+        refines = bool(done or (past and self._refines(found, frame_idx)))
+        window, choice = self.zoom.for_prompts(
+            found, frame_idx, held if refines else None
+        )
+        features = self.frames.features(frame_idx, window=window)
+        found.window = window
         if past != UNTRACKED:
             reverse = past == BACKWARD
+            self.zoom.rescale(found)
             self.remake([found], frame_idx, reverse=reverse, depth=REFINE_DEPTH)
             recall = found.bank.recall(
-                frame_idx, reverse=reverse, n_frames=self.tracker.n_frames
+                frame_idx,
+                reverse=reverse,
+                n_frames=self.tracker.n_frames,
+                window=window,
             )
             previous = self._previous(found, frame_idx, reverse=reverse)
-        held = found.bank.at(frame_idx)
-        logits = None
-        if done or (past and self._refines(found, frame_idx)):
-            logits = held.mask_logits if held is not None else None
-            if logits is None:
-                mask = self.store.read(frame_idx) == found.object_id
-                logits = self.tracker.logits_from_mask(mask)
+        if refines:
+            logits = self._logits(found, frame_idx, held, window)
         memory = self.tracker.answer(
             frame_idx,
+            window,
             features,
             prompts,
             done=done,
             recall=recall if recall and recall.memories else None,
             logits=logits,
             previous=previous,
+            first_choice=choice,
         )
         conditioning = (
             self.corrections_condition
@@ -179,6 +216,22 @@ class Engine:
         )
         found.bank.add(memory, conditioning=conditioning)
         found.answered[frame_idx] = len(prompts)
+
+    def _logits(
+        self,
+        found: TrackedObject,
+        frame_idx: int,
+        held: FrameMemory | None,
+        window: Window,
+    ) -> Tensor:
+        """Return an object's answer in a frame, seen through a window."""
+        if held is None or held.mask_logits is None:
+            mask = self.store.read(frame_idx) == found.object_id
+        elif held.window == window:
+            return held.mask_logits
+        else:
+            mask = memory_patch(held).mask(self.tracker.frame_shape)
+        return self.tracker.logits_from_mask(mask, window)
 
     def _refines(self, found: TrackedObject, frame_idx: int) -> bool:
         """Whether the first prompt goes on from the mask tracked in the frame."""
@@ -206,52 +259,69 @@ class Engine:
         depth
             How many frames back; None for all that memory attention reaches.
         """
-        objects = [o for o in objects if o.bank.retention == "recent"]
+        if not self.frames.zoom:
+            objects = [o for o in objects if o.bank.retention == "recent"]
         if not objects:
             return
         reach = objects[0].bank.reach(frame_idx, reverse=reverse)[:depth]
         for past in reversed(reach):  # the nearest last: it is kept longest
             if not 0 <= past < self.tracker.n_frames:
                 continue
-            lacking = [o for o in objects if o.tracked[past] and _lacks(o, past)]
+            lacking = [o for o in objects if o.tracked[past] and self._lacks(o, past)]
             if not lacking:
                 continue
             with contextlib.suppress(FrameReadError):  # then it is simply missing
-                features = self.frames.features(past)
                 plane = self.store.read(past)
                 for found in lacking:
+                    window = self._window(found)
+                    features = self.frames.features(past, window=window)
                     mask = plane == found.object_id
-                    memory = self.tracker.remake(past, features, mask)
+                    memory = self.tracker.remake(past, window, features, mask)
                     held = found.bank.at(past)
                     if held is not None:
                         memory = replace(memory, pointer=held.pointer)
                     found.bank.add(memory, conditioning=False)
 
+    def _window(self, found: TrackedObject) -> Window:
+        return found.window or self.frames.whole
+
+    def _lacks(self, found: TrackedObject, frame_idx: int) -> bool:
+        if frame_idx in found.bank.conditioning:
+            return False
+        held = found.bank.at(frame_idx)
+        return held is None or not held.covers(self._window(found))
+
     def look_up(
         self,
         objects: Sequence[TrackedObject],
         frame_idx: int,
-        features: ImageFeatures,
+        pixels: Tensor | None = None,
         *,
         reverse: bool,
     ) -> Answers:
         """Find objects in a frame from their memories; remembers nothing."""
         n_frames = self.tracker.n_frames
+        windows = [self._window(o) for o in objects]
         recalls = [
-            o.bank.recall(frame_idx, reverse=reverse, n_frames=n_frames)
-            for o in objects
+            o.bank.recall(frame_idx, reverse=reverse, n_frames=n_frames, window=window)
+            for o, window in zip(objects, windows, strict=True)
         ]
         previous = [self._previous(o, frame_idx, reverse=reverse) for o in objects]
         groups = grouped(
             recalls,
-            alike=[logits is not None for logits in previous],
+            alike=[
+                (window, logits is not None)
+                for window, logits in zip(windows, previous, strict=True)
+            ],
             batch=self.batch,
         )
         answers: Answers = {}
         for group in groups:
+            window = windows[group[0]]
             memories = self.tracker.track(
                 frame_idx,
-                features,
+                window,
+                self.frames.features(frame_idx, pixels, window=window),
                 [recalls[i] for i in group],
                 [previous[i] for i in group],
             )
@@ -269,7 +339,9 @@ class Engine:
         if not self.tracker.model.config.dense_prompts:
             return None
         memory = found.bank.neighbour(frame_idx, reverse=reverse)
-        return memory.mask_logits if memory is not None and memory.seen else None
+        if memory is None or not memory.seen:
+            return None
+        return self._logits(found, memory.frame_idx, memory, self._window(found))
 
     def step(
         self,
@@ -289,13 +361,16 @@ class Engine:
             else:
                 answers[found.object_id] = fixed
         if free:
-            features = self.frames.features(frame_idx, pixels)
-            answers |= self.look_up(free, frame_idx, features, reverse=reverse)
+            answers |= self.look_up(free, frame_idx, pixels, reverse=reverse)
         result = self.draw(frame_idx, answers)
         for found in free:
             found.bank.add(answers[found.object_id], conditioning=False)
         for found in objects:
             found.tracked[frame_idx] = BACKWARD if reverse else FORWARD
+            memory = answers[found.object_id]
+            drawn = self._patch(found.object_id, memory) if self.frames.zoom else EMPTY
+            if self.zoom.move(found, memory, drawn):
+                self.moved.add(found.object_id)
         return result
 
     def draw(self, frame_idx: int, answers: Answers) -> FrameResult:
@@ -328,11 +403,7 @@ class Engine:
         painted = self.objects[object_id].painted(memory.frame_idx)
         if painted is not None:
             return painted
-        if memory.mask_logits is None:
-            msg = f"The answer of object {object_id} was dropped before it was drawn."
-            raise RuntimeError(msg)
-        low_res = memory.mask_logits[0, 0].float().cpu().numpy()
-        return patch_from_logits(low_res, self.tracker.frame_shape)
+        return memory_patch(memory)
 
     def erase(self, object_id: int, frame_idx: int) -> None:
         """Take an object's pixels out of a frame."""
@@ -346,8 +417,3 @@ class Engine:
         """Take an object's pixels out of all frames it was drawn in."""
         for frame_idx in np.flatnonzero(self.drawn.pop(object_id, ())):
             self.erase(object_id, int(frame_idx))
-
-
-def _lacks(found: TrackedObject, frame_idx: int) -> bool:
-    held = found.bank.at(frame_idx)
-    return held is None or held.spatial is None

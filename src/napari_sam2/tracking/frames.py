@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from napari_sam2.model.sam2 import normalise
 from napari_sam2.stacks import FrameReadError
+from napari_sam2.tracking.windows import whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from napari_sam2.model import SAM2, ImageFeatures
     from napari_sam2.stacks import Stack
+    from napari_sam2.tracking.windows import Window
 
 T = TypeVar("T")
 
@@ -53,7 +55,11 @@ def to_pixels(frame: NDArray[np.float32], side: int) -> Tensor:
     Tensor
         (1, 3, S, S) float32 on the CPU.
     """
-    x = torch.from_numpy(frame).permute(2, 0, 1)[None]  # (1, 3, Y, X)
+    return fit(torch.from_numpy(frame).permute(2, 0, 1)[None], side)
+
+
+def fit(x: Tensor, side: int) -> Tensor:
+    """Resize (1, 3, Y, X) in [0, 1] to (1, 3, S, S) and normalise it."""
     if x.shape[-2:] != (side, side):
         x = F.interpolate(
             x, size=(side, side), mode="bilinear", align_corners=False, antialias=True
@@ -70,6 +76,8 @@ class FrameEncoder:
         Where frames come from.
     model
         Whose image encoder is used.
+    zoom
+        Whether parts of frames will be asked for.
     cache_bytes
         How much to keep.
     cache_frames
@@ -81,6 +89,7 @@ class FrameEncoder:
         stack: Stack,
         model: SAM2,
         *,
+        zoom: bool = False,
         cache_bytes: int = CACHE_BYTES,
         cache_frames: int = CACHE_FRAMES,
     ) -> None:
@@ -88,22 +97,40 @@ class FrameEncoder:
         self.model = model
         self.cache_bytes = cache_bytes
         self.cache_frames = max(cache_frames, 1)
-        self._cache: OrderedDict[int, ImageFeatures] = OrderedDict()
+        self.zoom = zoom
+        self.whole = whole((stack.height, stack.width))
+        self._cache: OrderedDict[tuple[int, Window], ImageFeatures] = OrderedDict()
         self._held = 0
+        self._latest: tuple[int, Tensor] | None = None
 
     def pixels(self, frame_idx: int) -> Tensor:
-        """Read one frame as (1, 3, S, S) float32; safe in a reader thread.
+        """Read one frame; safe in a reader thread.
+
+        Returns
+        -------
+        Tensor
+            (1, 3, S, S) float32, normalised; with zoom (1, 3, Y, X) in [0, 1], to
+            be cut later.
 
         Raises
         ------
         FrameReadError
             If the frame cannot be read.
         """
-        return to_pixels(self.stack.read(frame_idx), self.model.config.image_size)
+        frame = self.stack.read(frame_idx)
+        if self.zoom:
+            return torch.from_numpy(frame).permute(2, 0, 1)[None]
+        return to_pixels(frame, self.model.config.image_size)
 
     @torch.inference_mode()
-    def features(self, frame_idx: int, pixels: Tensor | None = None) -> ImageFeatures:
-        """Encode one frame, or return the kept answer.
+    def features(
+        self,
+        frame_idx: int,
+        pixels: Tensor | None = None,
+        *,
+        window: Window | None = None,
+    ) -> ImageFeatures:
+        """Encode one frame or a part of it, or return the kept answer.
 
         Parameters
         ----------
@@ -111,36 +138,53 @@ class FrameEncoder:
             Which frame.
         pixels
             The frame as `pixels` gives it, if it was read before.
+        window
+            The part to look at; None for the whole frame.
 
         Raises
         ------
         FrameReadError
             If the frame has to be read and cannot be.
         """
-        found = self._cache.get(frame_idx)
+        window = window or self.whole
+        key = frame_idx, window
+        found = self._cache.get(key)
         if found is not None:
-            self._cache.move_to_end(frame_idx)
+            self._cache.move_to_end(key)
             return found
         if pixels is None:
-            pixels = self.pixels(frame_idx)
+            pixels = self._read(frame_idx)
+        if self.zoom:
+            rows, cols = window.place
+            pixels = fit(pixels[..., rows, cols], self.model.config.image_size)
         features = self.model.encode_image(
             pixels.to(device=self.model.device, dtype=self.model.dtype)
         )
-        self._cache[frame_idx] = features
+        self._cache[key] = features
         self._held += features.nbytes
         while self._held > self.cache_bytes and len(self._cache) > self.cache_frames:
             _, dropped = self._cache.popitem(last=False)
             self._held -= dropped.nbytes
         return features
 
+    def _read(self, frame_idx: int) -> Tensor:
+        """Read a frame; with zoom keep it, for several of its parts are wanted."""
+        if self._latest is not None and self._latest[0] == frame_idx:
+            return self._latest[1]
+        pixels = self.pixels(frame_idx)
+        if self.zoom:
+            self._latest = frame_idx, pixels
+        return pixels
+
     def is_kept(self, frame_idx: int) -> bool:
-        """Whether `features` would answer without reading."""
-        return frame_idx in self._cache
+        """Whether `features` of the whole frame would answer without reading."""
+        return (frame_idx, self.whole) in self._cache
 
     def clear(self) -> None:
         """Forget all answers."""
         self._cache.clear()
         self._held = 0
+        self._latest = None
 
 
 def read_ahead(

@@ -41,6 +41,12 @@ class Patch:
         (y, x), (h, w) = self.corner, self.logits.shape
         return slice(y, y + h), slice(x, x + w)
 
+    def mask(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
+        """Return the object as a (Y, X) mask."""
+        out = np.zeros(shape, np.bool_)
+        out[self.place] = self.logits > 0
+        return out
+
 
 EMPTY = Patch(corner=(0, 0), logits=np.zeros((0, 0), np.float32))
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_sam2.model import MaskOutput, ModelConfig
+    from napari_sam2.tracking.windows import Window
 
 Retention: TypeAlias = Literal["recent", "all"]
 
@@ -42,6 +43,8 @@ class FrameMemory:
         Logit, positive where the object is in the frame.
     iou
         Predicted IoU in [0, 1].
+    window, spatial_window
+        The part of the frame that `mask_logits` and `spatial` cover.
     """
 
     frame_idx: int
@@ -50,22 +53,28 @@ class FrameMemory:
     mask_logits: Tensor | None
     object_score: float
     iou: float
+    window: Window
+    spatial_window: Window
 
     @property
     def seen(self) -> bool:
         """Whether the object is in the frame."""
         return self.object_score > 0
 
+    def covers(self, window: Window) -> bool:
+        """Whether there is a spatial memory of just this part of the frame."""
+        return self.spatial is not None and self.spatial_window == window
+
 
 def frame_memories(
-    frame_idx: int, output: MaskOutput, spatial: Tensor
+    frame_idx: int, window: Window, output: MaskOutput, spatial: Tensor
 ) -> list[FrameMemory]:
     """Split the network's answer for O objects into their memories.
 
     Parameters
     ----------
-    frame_idx
-        Which frame.
+    frame_idx, window
+        Which frame, and the part of it that was looked at.
     output
         The answer for O objects.
     spatial
@@ -83,6 +92,8 @@ def frame_memories(
             mask_logits=output.low_res_masks[i : i + 1].clone(),
             object_score=float(scores[i]),
             iou=float(ious[i]),
+            window=window,
+            spatial_window=window,
         )
         for i in range(len(scores))
     ]
@@ -174,13 +185,18 @@ class MemoryBank:
         step = 1 if reverse else -1
         return [frame_idx + step * t for t in range(1, self._slots)]
 
-    def recall(self, frame_idx: int, *, reverse: bool, n_frames: int) -> Recall:
+    def recall(
+        self, frame_idx: int, *, reverse: bool, n_frames: int, window: Window
+    ) -> Recall:
         """Choose what a frame is conditioned on.
 
         Parameters
         ----------
         frame_idx
             The frame to be tracked or refined.
+        window
+            The part of it to be looked at: spatial memories of other parts do not
+            lie where they should and are left out.
         reverse
             Whether time runs backwards.
         n_frames
@@ -193,7 +209,7 @@ class MemoryBank:
         reach = self.reach(frame_idx, reverse=reverse)
         for steps, t in reversed(list(enumerate(reach, start=1))):
             found = past.get(t)
-            if found is not None and found.spatial is not None:
+            if found is not None and found.covers(window):
                 memories.append((found, steps - 1))
         sign = -1 if reverse else 1
         pointers = [

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from napari_sam2.tracking.memory_bank import FrameMemory, MemoryBank
     from napari_sam2.tracking.prompts import Prompt
+    from napari_sam2.tracking.windows import Window
 
 UNTRACKED, FORWARD, BACKWARD = 0, 1, 2
 
@@ -34,6 +35,8 @@ class TrackedObject:
         By frame, in the order in which they were given.
     answered
         By frame, how many of the prompts are in the answer already.
+    window
+        The part of the next frame to look at; None until it is known.
     """
 
     object_id: int
@@ -42,6 +45,7 @@ class TrackedObject:
     prompts: dict[int, list[Prompt]] = field(default_factory=dict)
     answered: dict[int, int] = field(default_factory=dict)
     restarted: set[int] = field(default_factory=set)
+    window: Window | None = None
 
     def add_prompt(self, prompt: Prompt, *, replace: bool) -> None:
         """Add a prompt; `replace` drops what was said in its frame before."""

@@ -118,7 +118,7 @@ def _one_pass(begins: dict[int, int], frames: Sequence[int], *, reverse: bool) -
 
 
 def grouped(
-    recalls: Sequence[Recall], *, alike: Sequence[bool], batch: int
+    recalls: Sequence[Recall], *, alike: Sequence[object], batch: int
 ) -> list[list[int]]:
     """Return indices of objects that can be computed together.
 

@@ -70,6 +70,10 @@ class Session:
         Do as Meta's predictor does where we differ: corrections of tracked frames
         count as recent frames and are lost when propagated over, and objects are
         tracked before their first prompted frame too.
+    zoom
+        Look at each object through a window of a few times its size, for small
+        objects in large frames; by default with ``nano`` and not with the official
+        checkpoints, which see 1024 x 1024 pixels.
     """
 
     def __init__(
@@ -83,7 +87,10 @@ class Session:
         retention: Retention = "recent",
         max_conditioning: int | None = None,
         meta_behaviour: bool = False,
+        zoom: bool | None = None,
     ) -> None:
+        if zoom is None:
+            zoom = model.config.dense_prompts
         if retention not in ("recent", "all"):
             msg = f'retention must be "recent" or "all", not {retention!r}.'
             raise ValueError(msg)
@@ -108,7 +115,7 @@ class Session:
         self._max_conditioning = max_conditioning
         self._meta = meta_behaviour
         self._engine = Engine(
-            frames=FrameEncoder(self.stack, model),
+            frames=FrameEncoder(self.stack, model, zoom=zoom),
             tracker=Tracker(model, self.stack.shape),
             store=self._store,
             corrections_condition=not meta_behaviour,
@@ -307,9 +314,8 @@ class Session:
             return self._engine.draw(frame, known)
         self._engine.settle(self._sorted())
         others = [o for o in self._sorted() if o.bank.conditioning]
-        found = self._engine.look_up(
-            others, frame, self._engine.frames.features(frame), reverse=False
-        )
+        self._engine.enter(others, frame, reverse=False)
+        found = self._engine.look_up(others, frame, reverse=False)
         return self._engine.compose(frame, found)
 
     def propagate(

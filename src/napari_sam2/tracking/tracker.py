@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from napari_sam2.model import SAM2, ImageFeatures
     from napari_sam2.tracking.prompts import Prompt
+    from napari_sam2.tracking.windows import Window
 
 LOGIT_LIMIT = 32.0
 TOP_LEFT, BOTTOM_RIGHT = 2, 3
@@ -50,6 +51,7 @@ class Tracker:
     def answer(
         self,
         frame_idx: int,
+        window: Window,
         features: ImageFeatures,
         prompts: Sequence[Prompt],
         *,
@@ -57,6 +59,7 @@ class Tracker:
         recall: Recall | None,
         logits: Tensor | None,
         previous: Tensor | None = None,
+        first_choice: int | None = None,
     ) -> FrameMemory:
         """Answer the prompts on one object in one frame, one after the other.
 
@@ -65,8 +68,8 @@ class Tracker:
 
         Parameters
         ----------
-        frame_idx, features
-            The frame.
+        frame_idx, window, features
+            The frame, and the part of it that the features cover.
         prompts
             All prompts of the object in the frame.
         done
@@ -78,6 +81,9 @@ class Tracker:
         previous
             (1, 1, s, s) the neighbouring frame's logits, or None; only for
             networks with ``dense_prompts``.
+        first_choice
+            Which of the four masks answers the first prompt; None leaves it to
+            the network.
         """
         embedding = self._embedding(features, [recall] if recall else [])
         output: MaskOutput | None = None
@@ -85,22 +91,28 @@ class Tracker:
             last = prompts[end - 1]
             if isinstance(last, MaskPrompt):
                 output = self.model.decode_mask_prompt(
-                    features, self._input_mask(last.mask)
+                    features, self._input_mask(last.mask[window.place])
                 )
             else:
-                tensors = self._prompt_tensors(prompts[:end], logits, previous)
-                output = self.model.decode_masks(embedding, features, tensors)
+                tensors = self._prompt_tensors(prompts[:end], window, logits, previous)
+                if first_choice is not None and end == 1:
+                    raw = self.model.decode(embedding, features, tensors)
+                    index = torch.tensor([first_choice], device=self.model.device)
+                    output = self.model.answer(raw, index, index)
+                else:
+                    output = self.model.decode_masks(embedding, features, tensors)
             logits = output.low_res_masks
         if output is None:
             msg = "There is no prompt left to answer."
             raise ValueError(msg)
         spatial = self._spatial(features, output, prompted=True)
-        return frame_memories(frame_idx, output, spatial)[0]
+        return frame_memories(frame_idx, window, output, spatial)[0]
 
     @torch.inference_mode()
     def track(
         self,
         frame_idx: int,
+        window: Window,
         features: ImageFeatures,
         recalls: Sequence[Recall],
         previous: Sequence[Tensor | None],
@@ -109,8 +121,8 @@ class Tracker:
 
         Parameters
         ----------
-        frame_idx, features
-            The frame.
+        frame_idx, window, features
+            The frame, and the part of it that the features cover.
         recalls
             The memories of O objects, all of the same structure.
         previous
@@ -132,29 +144,47 @@ class Tracker:
         )
         output = self.model.decode_masks(embedding, features, prompts)
         spatial = self._spatial(features, output, prompted=False)
-        return frame_memories(frame_idx, output, spatial)
+        return frame_memories(frame_idx, window, output, spatial)
 
     @torch.inference_mode()
     def remake(
-        self, frame_idx: int, features: ImageFeatures, mask: NDArray[np.bool_]
+        self,
+        frame_idx: int,
+        window: Window,
+        features: ImageFeatures,
+        mask: NDArray[np.bool_],
     ) -> FrameMemory:
         """Make the memory of a tracked frame again from its label.
 
         Parameters
         ----------
-        frame_idx, features
-            The frame.
+        frame_idx, window, features
+            The frame, and the part of it that the features cover.
         mask
-            (Y, X) where the object is; empty if it was absent.
+            (Y, X) where the object is in the frame; empty if it was absent.
         """
-        output = self.model.decode_mask_prompt(features, self._input_mask(mask))
+        output = self.model.decode_mask_prompt(
+            features, self._input_mask(mask[window.place])
+        )
         spatial = self._spatial(features, output, prompted=False)
-        return frame_memories(frame_idx, output, spatial)[0]
+        return frame_memories(frame_idx, window, output, spatial)[0]
 
-    def logits_from_mask(self, mask: NDArray[np.bool_]) -> Tensor:
-        """Return a (Y, X) mask as (1, 1, s, s) logits of ±10."""
+    def logits_from_mask(self, mask: NDArray[np.bool_], window: Window) -> Tensor:
+        """Return a window of a (Y, X) mask as (1, 1, s, s) logits of ±10."""
         side = self.model.config.low_res_size
-        return self._resized(mask, side) * 20 - 10
+        return self._resized(mask[window.place], side) * 20 - 10
+
+    @torch.inference_mode()
+    def candidates(
+        self, window: Window, features: ImageFeatures, prompts: Sequence[Prompt]
+    ) -> tuple[Tensor, Tensor]:
+        """Answer clicks with all four masks, (4, s, s) logits and (4,) IoU scores."""
+        raw = self.model.decode(
+            self.model.without_memory(features),
+            features,
+            self._prompt_tensors(prompts, window, None, None),
+        )
+        return raw.masks[0].float(), raw.iou_scores[0].float()
 
     def _embedding(self, features: ImageFeatures, recalls: Sequence[Recall]) -> Tensor:
         """Condition a frame on the memories of O objects, (O, C, e, e)."""
@@ -187,6 +217,7 @@ class Tracker:
     def _prompt_tensors(
         self,
         prompts: Sequence[Prompt],
+        window: Window,
         logits: Tensor | None,
         previous: Tensor | None,
     ) -> PromptTensors:
@@ -199,9 +230,9 @@ class Tracker:
             if isinstance(prompt, MaskPrompt):
                 box, clicks, labels = [], [], []
             elif isinstance(prompt, BoxPrompt):
-                box = box_to_input(prompt.box, self.frame_shape, side)
+                box = box_to_input(prompt.box, window, side)
             elif isinstance(prompt, PointPrompt):
-                clicks += points_to_input(prompt.points, self.frame_shape, side)
+                clicks += points_to_input(prompt.points, window, side)
                 labels += prompt.labels
         corners = [TOP_LEFT, BOTTOM_RIGHT] if box else []
         device, dtype = self.model.device, self.model.dtype

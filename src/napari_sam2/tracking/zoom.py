@@ -1,0 +1,303 @@
+"""Which window an object is looked at through, and when it moves.
+
+`windows` has the geometry; here prompts, answers and memories decide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from napari_sam2.stacks import FrameReadError
+from napari_sam2.tracking.masks import patch_from_logits
+from napari_sam2.tracking.prompts import BoxPrompt, MaskPrompt, PointPrompt
+from napari_sam2.tracking.windows import (
+    Extent,
+    Window,
+    extent,
+    follow,
+    whole,
+    window_around,
+    window_for,
+    window_sides,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from napari_sam2.stacks import LabelsStore
+    from napari_sam2.tracking.frames import FrameEncoder
+    from napari_sam2.tracking.masks import Patch
+    from napari_sam2.tracking.memory_bank import FrameMemory
+    from napari_sam2.tracking.objects import TrackedObject
+    from napari_sam2.tracking.prompts import Prompt
+    from napari_sam2.tracking.tracker import Tracker
+
+# How a first click chooses among windows and masks; fitted on training pictures.
+EDGE_COST = 0.7
+SMALL_COST = 1.0
+SMALL_SHARE = 0.12
+MISS_COST = 5.0
+
+
+@dataclass(kw_only=True)
+class Zoom:
+    """Chooses windows for the objects of one session.
+
+    Attributes
+    ----------
+    frames
+        Reads and encodes frames; says whether zooming is on.
+    tracker
+        Runs the network.
+    store
+        Where labels are.
+    """
+
+    frames: FrameEncoder
+    tracker: Tracker
+    store: LabelsStore
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(Y, X) of the frames."""
+        return self.tracker.frame_shape
+
+    def for_prompts(
+        self, found: TrackedObject, frame_idx: int, held: FrameMemory | None
+    ) -> tuple[Window, int | None]:
+        """Choose where to look for an object's prompts in a frame.
+
+        Parameters
+        ----------
+        found
+            The object.
+        frame_idx
+            The frame.
+        held
+            The answer that the new prompts refine, or None.
+
+        Returns
+        -------
+        window, choice
+            The window, and which of the four masks answers a first click there;
+            None leaves it to the network.
+
+        Raises
+        ------
+        FrameReadError
+            If the frame has to be read and cannot be.
+        """
+        if not self.frames.zoom:
+            return whole(self.shape), None
+        prompts = found.prompts[frame_idx]
+        last = prompts[-1]
+        if isinstance(last, MaskPrompt):
+            return self._around(_mask_extent(last)), None
+        box = next((p for p in reversed(prompts) if isinstance(p, BoxPrompt)), None)
+        if held is not None:
+            if _all_inside(held.window, prompts):
+                return held.window, None
+            return whole(self.shape), None
+        if box is not None:
+            window = self._around(_box_extent(box))
+            fits = _all_inside(window, prompts)
+            return (window if fits else whole(self.shape)), None
+        return self._scout(frame_idx, prompts)
+
+    def _around(self, found: Extent | None) -> Window:
+        return whole(self.shape) if found is None else window_for(found, self.shape)
+
+    def _scout(
+        self, frame_idx: int, prompts: Sequence[Prompt]
+    ) -> tuple[Window, int | None]:
+        """Look at the first clicks through windows of all sizes; take the best."""
+        first = prompts[:1]
+        clicks = [p for p in prompts if isinstance(p, PointPrompt)]
+        hits = [
+            point
+            for p in clicks
+            for point, label in zip(p.points, p.labels, strict=True)
+            if label
+        ]
+        if not hits:
+            return whole(self.shape), None
+        middle = tuple(sum(axis) / len(hits) for axis in zip(*hits, strict=True))
+        best: tuple[float, Window, int] | None = None
+        windows = [
+            window_around((middle[0], middle[1]), side, self.shape)
+            for side in window_sides(self.shape)
+        ]
+        for window in [*windows, whole(self.shape)]:
+            if not _all_inside(window, prompts):
+                continue
+            features = self.frames.features(frame_idx, window=window)
+            logits, ious = self.tracker.candidates(window, features, first)
+            scores = zoom_scores(logits, ious, window, self.shape, hits)
+            index = int(scores.argmax())
+            if best is None or float(scores[index]) > best[0]:
+                best = float(scores[index]), window, index
+        if best is None:
+            return whole(self.shape), None
+        return best[1], best[2]
+
+    def place(self, found: TrackedObject, frame_idx: int, *, reverse: bool) -> None:
+        """Choose where to look for an object in a frame that starts a walk."""
+        if not self.frames.zoom:
+            return
+        past = frame_idx + 1 if reverse else frame_idx - 1
+        seen = None
+        if 0 <= past < self.tracker.n_frames and found.tracked[past]:
+            seen = extent(self.store.read(past) == found.object_id)
+        if seen is not None:
+            found.window = window_for(seen, self.shape)
+            return
+        nearest = min(found.bank.conditioning, key=lambda t: abs(t - frame_idx))
+        found.window = found.bank.conditioning[nearest].window
+
+    def move(self, found: TrackedObject, memory: FrameMemory, drawn: Patch) -> bool:
+        """Let the window follow the object's latest mask; say whether it moved."""
+        if not self.frames.zoom:
+            return False
+        seen = patch_extent(drawn)
+        before = found.window
+        found.window = (
+            memory.window if seen is None else follow(memory.window, seen, self.shape)
+        )
+        return found.window != before
+
+    def rescale(self, found: TrackedObject) -> None:
+        """Make prompted frames' memories again at the scale of the object's window."""
+        if not self.frames.zoom or found.window is None:
+            return
+        side = found.window.shape
+        for frame_idx, held in list(found.bank.conditioning.items()):
+            if held.spatial_window.shape == side:
+                continue
+            patch = memory_patch(held)
+            seen = patch_extent(patch)
+            if seen is None:
+                continue
+            window = whole(self.shape)
+            if side != self.shape:
+                window = window_around(seen.centre, side[0], self.shape)
+            try:
+                features = self.frames.features(frame_idx, window=window)
+            except FrameReadError:
+                continue
+            mask = patch.mask(self.shape)
+            made = self.tracker.remake(frame_idx, window, features, mask)
+            found.bank.conditioning[frame_idx] = replace(
+                held, spatial=made.spatial, spatial_window=window
+            )
+
+
+def memory_patch(memory: FrameMemory) -> Patch:
+    """Return a kept answer at the frame's resolution, where it is.
+
+    Raises
+    ------
+    RuntimeError
+        If the answer was dropped already.
+    """
+    if memory.mask_logits is None:
+        msg = f"The answer in frame {memory.frame_idx} was dropped before it was used."
+        raise RuntimeError(msg)
+    low_res = memory.mask_logits[0, 0].float().cpu().numpy()
+    window = memory.window
+    patch = patch_from_logits(low_res, window.shape)
+    y, x = patch.corner
+    return replace(patch, corner=(y + window.y, x + window.x))
+
+
+def patch_extent(patch: Patch) -> Extent | None:
+    """Return the tight box of what a patch draws, or None if that is nothing."""
+    seen = extent(patch.logits > 0) if patch.logits.size else None
+    if seen is None:
+        return None
+    y, x = patch.corner
+    return Extent(
+        top=seen.top + y,
+        left=seen.left + x,
+        bottom=seen.bottom + y,
+        right=seen.right + x,
+    )
+
+
+def zoom_scores(
+    logits: Tensor,
+    ious: Tensor,
+    window: Window,
+    shape: tuple[int, int],
+    hits: Sequence[tuple[float, float]],
+) -> Tensor:
+    """Score candidate masks for clicks, comparable between windows.
+
+    Parameters
+    ----------
+    logits, ious
+        (4, s, s) mask logits and (4,) predicted IoU in [0, 1].
+    window, shape
+        Where the masks lie, and (Y, X) of the frame.
+    hits
+        (y, x) clicks that the mask should hold.
+
+    Returns
+    -------
+    Tensor
+        (4,) the logarithm of predicted IoU times stability, less costs for a mask
+        cut off by the window, much smaller than it, or beside the clicks.
+    """
+    inside = logits > 0
+    outer = (logits > -1).flatten(1).sum(1).clamp(min=1)
+    stability = ((logits > 1).flatten(1).sum(1) / outer).clamp(min=0.05)
+    share = inside.flatten(1).float().mean(1).clamp(min=1e-6).sqrt()
+    cut = torch.zeros(len(logits), dtype=torch.bool, device=logits.device)
+    if window.y > 0:
+        cut |= inside[:, 0].any(1)
+    if window.x > 0:
+        cut |= inside[:, :, 0].any(1)
+    if window.y + window.height < shape[0]:
+        cut |= inside[:, -1].any(1)
+    if window.x + window.width < shape[1]:
+        cut |= inside[:, :, -1].any(1)
+    side = logits.shape[-1]
+    missed = torch.zeros(len(logits), device=logits.device)
+    for y, x in hits:
+        row = min(int((y - window.y + 0.5) * side / window.height), side - 1)
+        col = min(int((x - window.x + 0.5) * side / window.width), side - 1)
+        missed += (~inside[:, row, col]).float() / len(hits)
+    return (
+        ious.clamp(min=1e-3).log()
+        + stability.log()
+        - EDGE_COST * cut.float()
+        - SMALL_COST * (SMALL_SHARE / share).log().clamp(min=0)
+        - MISS_COST * missed
+    )
+
+
+def _mask_extent(prompt: MaskPrompt) -> Extent | None:
+    (y, x), (h, w) = prompt.corner, prompt.size
+    return Extent(top=y, left=x, bottom=y + h, right=x + w) if h and w else None
+
+
+def _box_extent(prompt: BoxPrompt) -> Extent:
+    y, x, y2, x2 = prompt.box
+    return Extent(top=int(y), left=int(x), bottom=round(y2), right=round(x2))
+
+
+def _all_inside(window: Window, prompts: Sequence[Prompt]) -> bool:
+    """Whether all clicks and boxes lie in a window."""
+    for prompt in prompts:
+        if isinstance(prompt, PointPrompt):
+            if not all(window.holds(point) for point in prompt.points):
+                return False
+        elif isinstance(prompt, BoxPrompt):
+            y, x, y2, x2 = prompt.box
+            if not (window.holds((y, x)) and window.holds((y2 - 1, x2 - 1))):
+                return False
+    return True
