@@ -168,3 +168,27 @@ def test_prompts_are_drawn_where_they_are() -> None:
     filled = maps[1, 2]
     assert (filled[4:8, 2:10] == 1).all()
     assert filled.sum() == 4 * 8
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_runs_and_is_near(model: SAM2, dtype: torch.dtype) -> None:
+    half = build_model(model.config).eval().requires_grad_(requires_grad=False)
+    half.load_state_dict(model.state_dict())
+    half = half.to(dtype)
+    answers = []
+    for net in (model, half):
+        features = net.encode_image(pixels().to(net.dtype))
+        assert features.embedding.dtype == net.dtype
+        points = torch.tensor([[[33.3, 20.7], [50.0, 50.0]]])
+        prompts = PromptTensors(points=points, labels=torch.tensor([[1, 0]]))
+        first = net.decode_masks(net.without_memory(features), features, prompts)
+        memory = net.encode_memory(
+            features, first.low_res_masks, first.object_score_logits, prompted=True
+        )
+        embedding = net.condition_on_memory(
+            features, [(memory, 0)], [(first.object_pointer, 1.0)]
+        )
+        empty = PromptTensors.empty(1)
+        answers.append(net.decode(embedding, features, empty).masks.float())
+    spread = answers[0].std()
+    assert (answers[0] - answers[1]).abs().mean() < 0.1 * spread

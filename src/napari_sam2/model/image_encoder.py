@@ -42,7 +42,8 @@ class FpnNeck(nn.Module):
         s32, s16, s8, s4 = (
             conv(x) for conv, x in zip(self.convs, reversed(maps), strict=True)
         )
-        s16 = s16 + F.interpolate(s32.float(), size=s16.shape[-2:], mode="nearest")
+        above = F.interpolate(s32.float(), size=s16.shape[-2:], mode="nearest")
+        s16 = s16 + above.to(s16.dtype)
         return s4, s8, s16
 
 

@@ -61,16 +61,20 @@ class FourierPosition(nn.Module):
         )
 
     def forward(self, xy: Tensor) -> Tensor:
-        """Map (..., 2) coordinates in [0, 1] to (..., channels)."""
-        phase = (2 * xy - 1) @ self.positional_encoding_gaussian_matrix
+        """Map (..., 2) coordinates in [0, 1] to (..., channels) of the weights' type.
+
+        Computed in float32: half precision would move points by whole pixels.
+        """
+        matrix = self.positional_encoding_gaussian_matrix
+        phase = (2 * xy.float() - 1) @ matrix.float()
         phase = 2 * math.pi * phase
-        return torch.cat((phase.sin(), phase.cos()), dim=-1)
+        return torch.cat((phase.sin(), phase.cos()), dim=-1).to(matrix.dtype)
 
     def grid(self, h: int, w: int) -> Tensor:
         """Return the encoding of every cell centre, (1, channels, h, w)."""
         matrix = self.positional_encoding_gaussian_matrix
-        y = (torch.arange(h, device=matrix.device, dtype=matrix.dtype) + 0.5) / h
-        x = (torch.arange(w, device=matrix.device, dtype=matrix.dtype) + 0.5) / w
+        y = (torch.arange(h, device=matrix.device) + 0.5) / h
+        x = (torch.arange(w, device=matrix.device) + 0.5) / w
         xy = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)  # (h, w, 2)
         encoded: Tensor = self(xy)
         return encoded.permute(2, 0, 1)[None]

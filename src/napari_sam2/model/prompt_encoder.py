@@ -93,7 +93,8 @@ class PromptEncoder(nn.Module):
         """
         sparse = self._embed_points(prompts.points, prompts.labels)
         if self.dense_prompts:
-            dense = self.mask_downscaling(self._draw(prompts, grid * 4))
+            maps = self._draw(prompts, grid * 4).to(self.no_mask_embed.weight.dtype)
+            dense = self.mask_downscaling(maps)
             dense = dense + self.no_mask_embed.weight[0, :, None, None]
         elif prompts.mask_logits is not None:
             dense = self.mask_downscaling(prompts.mask_logits)
@@ -104,7 +105,7 @@ class PromptEncoder(nn.Module):
 
     def _embed_points(self, points: Tensor, labels: Tensor) -> Tensor:
         if not points.shape[1]:  # a mask alone comes without even a padding point
-            return points.new_zeros(points.shape[0], 0, self.dim)
+            return self.no_mask_embed.weight.new_zeros(points.shape[0], 0, self.dim)
         pad = points.new_zeros(points.shape[0], 1, 2)
         points = torch.cat((points + 0.5, pad), dim=1)  # (O, N + 1, 2)
         labels = torch.cat(
