@@ -84,7 +84,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained."""
-        for name in ("steps", "batch", "objects", "clip_batch", "clip_objects"):
+        positive = ("steps", "batch", "objects", "clip_batch", "clip_objects")
+        for name in (*positive, "save_every", "log_every"):
             if getattr(self, name) < 1:
                 raise ValueError(
                     f"{name} must be at least 1, not {getattr(self, name)}"
@@ -120,4 +121,19 @@ def read_config(path: str | Path) -> TrainConfig:
         )
     if "output" not in table:
         raise ValueError(f"{path.name} must name the output folder: output = 'run1'.")
+    for item in fields(TrainConfig):
+        _check_type(path.name, item.name, table.get(item.name), str(item.type))
     return TrainConfig(**table)
+
+
+def _check_type(file: str, name: str, value: object, wanted: str) -> None:
+    """Refuse a value of another type; whole numbers may stand for floats."""
+    kinds: dict[str, tuple[type, ...]] = {
+        "str": (str,),
+        "int": (int,),
+        "float": (int, float),
+        "bool": (bool,),
+    }
+    if value is None or type(value) in kinds[wanted]:
+        return
+    raise ValueError(f"{file}: {name} must be a {wanted}, not {value!r}.")

@@ -30,6 +30,8 @@ from napari_sam2.training.steps import clip_loss, picture_loss
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
+    from torch import Tensor
+
     from napari_sam2.model import SAM2
     from napari_sam2.training.batches import Batch
 
@@ -120,6 +122,7 @@ class Run:
             _groups(self.model, config.weight_decay), lr=config.lr, betas=(0.9, 0.98)
         )
         self.step = 0
+        self._in_update = False
         self._resume()
 
     def steps(self) -> Iterator[StepReport]:
@@ -127,15 +130,16 @@ class Run:
         config = self.config
         loader = self._loader()
         self.model.train()
+        _forget_after(self.folder / "log.jsonl", self.step)
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as journal:
             for batch in loader:
                 report = self._step(batch.to(self.device))
-                yield report
                 if report.step % config.log_every == 0:
                     journal.write(json.dumps(asdict(report)) + "\n")
                     journal.flush()
                 if self.step % config.save_every == 0:
                     self.save()
+                yield report
 
     def _loader(self) -> DataLoader[Batch]:
         config = self.config
@@ -170,21 +174,28 @@ class Run:
                     generator,
                     corrections=config.corrections,
                 )
-        self.optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_norm)
-        if torch.isfinite(norm):
-            self.optimiser.step()
-        else:
-            log.warning("step %d: gradient is not finite, skipped", self.step)
-        self._update_average()
-        self.step += 1
+        self._update(loss)
         return StepReport(
             step=self.step - 1,
             kind="clip" if is_clip else "picture",
             loss=float(loss.detach()),
             seconds=time.perf_counter() - began,
         )
+
+    def _update(self, loss: Tensor) -> None:
+        """Follow the gradient; interrupted half-way, the run is not saved."""
+        self.optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        parameters = self.model.parameters()
+        norm = torch.nn.utils.clip_grad_norm_(parameters, self.config.clip_norm)
+        self._in_update = True
+        if torch.isfinite(norm):
+            self.optimiser.step()
+        else:
+            log.warning("step %d: gradient is not finite, skipped", self.step)
+        self._update_average()
+        self.step += 1
+        self._in_update = False
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -195,7 +206,14 @@ class Run:
         )
 
     def save(self) -> None:
-        """Write the state and the averaged weights, beside and then renamed."""
+        """Write the state and the averaged weights, beside and then renamed.
+
+        Nothing is written when an error or a signal came in the middle of an update:
+        what was saved before is whole, and going on from it gives the same run.
+        """
+        if self._in_update:
+            log.warning("stopped within step %d: it is not saved", self.step)
+            return
         state = {
             "step": self.step,
             "config": asdict(self.config),
@@ -262,6 +280,23 @@ def _initialise(model: SAM2) -> None:
             torch.nn.init.trunc_normal_(parameter, std=0.02)
     for name in ("pos_embed", "pos_embed_window"):
         torch.nn.init.trunc_normal_(getattr(model.image_encoder.trunk, name), std=0.02)
+
+
+def _forget_after(journal: Path, step: int) -> None:
+    """Drop what the log says of steps that are done again."""
+    if not journal.is_file():
+        return
+    lines = journal.read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if _logged_step(line) < step]
+    if len(kept) < len(lines):
+        journal.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+
+
+def _logged_step(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except (json.JSONDecodeError, KeyError):  # cut off when the machine stopped
+        return math.inf
 
 
 def _one_thread(_: int) -> None:
