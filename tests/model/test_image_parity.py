@@ -11,8 +11,8 @@ from napari_sam2.model import ImageFeatures, PromptTensors
 from napari_sam2.model.mask_decoder import choose_masks
 from napari_sam2.tracking.coordinates import box_to_input, points_to_input
 from napari_sam2.tracking.frames import to_pixels
-from napari_sam2.tracking.windows import whole
 from napari_sam2.tracking.masks import patch_from_logits
+from napari_sam2.tracking.windows import whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable

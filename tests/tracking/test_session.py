@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import torch
 
 from napari_sam2.stacks import FrameReadError, open_labels_store, open_stack
 from napari_sam2.tracking import PromptError, Session
@@ -493,3 +495,14 @@ def test_refining_a_tracked_frame_goes_on_from_its_mask(
     assert [a["logits"] is not None for a in asked] == [True, True, False]
     assert all(a["recall"].memories for a in asked)
     assert all(a["previous"] is not None for a in asked)
+
+
+def test_half_precision(opened: Open, nano: SAM2) -> None:
+    model = copy.deepcopy(nano).to(torch.bfloat16)
+    session, exact = opened(model=model), opened()
+    for each in (session, exact):
+        each.add_mask(1, 0, disc(16, 20))
+        each.add_points(2, 1, [(34, 47)], [1])
+    for a, b in zip(session.propagate(), exact.propagate(), strict=True):
+        assert a.scores.keys() == b.scores.keys()
+    assert a.scores[1].iou == pytest.approx(b.scores[1].iou, abs=0.1)

@@ -138,7 +138,7 @@ class Tracker:
         empty = PromptTensors.empty(len(recalls), self.model.device)
         known = [logits for logits in previous if logits is not None]
         prompts = PromptTensors(
-            points=empty.points.to(self.model.dtype),
+            points=empty.points,
             labels=empty.labels,
             previous_logits=self._clamped(torch.cat(known)) if known else None,
         )
@@ -235,9 +235,9 @@ class Tracker:
                 clicks += points_to_input(prompt.points, window, side)
                 labels += prompt.labels
         corners = [TOP_LEFT, BOTTOM_RIGHT] if box else []
-        device, dtype = self.model.device, self.model.dtype
+        device = self.model.device
         return PromptTensors(
-            points=torch.tensor([box + clicks], dtype=dtype, device=device),
+            points=torch.tensor([box + clicks], dtype=torch.float32, device=device),
             labels=torch.tensor([corners + labels], device=device),
             mask_logits=None if logits is None else self._clamped(logits),
             previous_logits=None if previous is None else self._clamped(previous),
