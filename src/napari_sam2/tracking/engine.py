@@ -1,35 +1,30 @@
-"""What a session does with a frame: answer, track, compose, write, remember.
+"""What a session does with a frame: answer, track, remember.
 
-The network's steps are in `tracker`; who takes part and in which order is decided
-in `session`.
+The network's steps are in `tracker`, the drawing in `canvas`; who takes part and in
+which order is decided in `session`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-
 from napari_sam2.stacks import FrameReadError
+from napari_sam2.tracking.canvas import Canvas
 from napari_sam2.tracking.frames import FrameEncoder, read_ahead
-from napari_sam2.tracking.masks import EMPTY, compose
 from napari_sam2.tracking.objects import BACKWARD, FORWARD, UNTRACKED, TrackedObject
 from napari_sam2.tracking.planning import grouped
 from napari_sam2.tracking.prompts import BoxPrompt
-from napari_sam2.tracking.results import FrameResult, ObjectScore
+from napari_sam2.tracking.results import FrameResult
 from napari_sam2.tracking.zoom import Zoom, memory_patch
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Sequence
 
-    from numpy.typing import NDArray
     from torch import Tensor
 
     from napari_sam2.stacks import LabelsStore
-    from napari_sam2.tracking.masks import Patch
     from napari_sam2.tracking.memory_bank import FrameMemory
     from napari_sam2.tracking.planning import Pass
     from napari_sam2.tracking.tracker import Tracker
@@ -59,11 +54,10 @@ class Engine:
         Most objects computed together; more than one pays on a GPU only.
     objects
         By id.
-    drawn
-        By id, in which frames (T,) an object was drawn; kept when its last prompt
-        is cleared.
     moved
         Ids whose window moved, so that their memories do not lie in it.
+    canvas
+        Draws answers into the labels.
     """
 
     frames: FrameEncoder
@@ -72,8 +66,14 @@ class Engine:
     corrections_condition: bool = True
     batch: int = 1
     objects: dict[int, TrackedObject] = field(default_factory=dict)
-    drawn: dict[int, NDArray[np.bool_]] = field(default_factory=dict)
     moved: set[int] = field(default_factory=set)
+    canvas: Canvas = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Share the objects with the canvas."""
+        self.canvas = Canvas(
+            store=self.store, n_frames=self.tracker.n_frames, objects=self.objects
+        )
 
     @property
     def zoom(self) -> Zoom:
@@ -362,58 +362,14 @@ class Engine:
                 answers[found.object_id] = fixed
         if free:
             answers |= self.look_up(free, frame_idx, pixels, reverse=reverse)
-        result = self.draw(frame_idx, answers)
+        result = self.canvas.draw(frame_idx, answers)
         for found in free:
             found.bank.add(answers[found.object_id], conditioning=False)
         for found in objects:
             found.tracked[frame_idx] = BACKWARD if reverse else FORWARD
             memory = answers[found.object_id]
-            drawn = self._patch(found.object_id, memory) if self.frames.zoom else EMPTY
-            if self.zoom.move(found, memory, drawn):
+            if self.frames.zoom and self.zoom.move(
+                found, memory, self.canvas.patch(found.object_id, memory)
+            ):
                 self.moved.add(found.object_id)
         return result
-
-    def draw(self, frame_idx: int, answers: Answers) -> FrameResult:
-        """Draw answers over a frame's labels and write them."""
-        result = self.compose(frame_idx, answers)
-        self.store.write(frame_idx, result.labels)
-        for object_id in answers:
-            drawn = self.drawn.setdefault(
-                object_id, np.zeros(self.tracker.n_frames, np.bool_)
-            )
-            drawn[frame_idx] = True
-        return result
-
-    def compose(self, frame_idx: int, answers: Answers) -> FrameResult:
-        """Draw answers over a frame's labels; writes nothing."""
-        patches = {i: self._patch(i, memory) for i, memory in answers.items()}
-        plane, areas = compose(patches, before=self.store.read(frame_idx))
-        scores = {
-            i: ObjectScore(
-                iou=memory.iou,
-                object_score=0.5 * (1 + math.tanh(memory.object_score / 2)),
-                area=areas[i],
-                prompted=frame_idx in self.objects[i].bank.conditioning,
-            )
-            for i, memory in sorted(answers.items())
-        }
-        return FrameResult(frame_idx=frame_idx, labels=plane, scores=scores)
-
-    def _patch(self, object_id: int, memory: FrameMemory) -> Patch:
-        painted = self.objects[object_id].painted(memory.frame_idx)
-        if painted is not None:
-            return painted
-        return memory_patch(memory)
-
-    def erase(self, object_id: int, frame_idx: int) -> None:
-        """Take an object's pixels out of a frame."""
-        plane = self.store.read(frame_idx)
-        inside = plane == object_id
-        if inside.any():
-            plane[inside] = 0
-            self.store.write(frame_idx, plane)
-
-    def erase_everywhere(self, object_id: int) -> None:
-        """Take an object's pixels out of all frames it was drawn in."""
-        for frame_idx in np.flatnonzero(self.drawn.pop(object_id, ())):
-            self.erase(object_id, int(frame_idx))

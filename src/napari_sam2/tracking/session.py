@@ -267,7 +267,7 @@ class Session:
         found = self._object(object_id)
         if not found.clear_prompts(frame):
             return
-        self._engine.erase(object_id, frame)
+        self._engine.canvas.erase(object_id, frame)
         if not found.prompts:
             del self._objects[object_id]
 
@@ -279,10 +279,10 @@ class Session:
         KeyError
             If there is no such object.
         """
-        if object_id not in self._engine.drawn:
+        if object_id not in self._engine.canvas.drawn:
             self._object(object_id)
         self._objects.pop(object_id, None)
-        self._engine.erase_everywhere(object_id)
+        self._engine.canvas.erase_everywhere(object_id)
 
     def preview(self, frame: int) -> FrameResult:
         """Answer the prompts in a frame, at once.
@@ -311,12 +311,12 @@ class Session:
                 raise failed[frame]
             answers = {o.object_id: o.bank.at(frame) for o in prompted}
             known = {i: memory for i, memory in answers.items() if memory is not None}
-            return self._engine.draw(frame, known)
+            return self._engine.canvas.draw(frame, known)
         self._engine.settle(self._sorted())
         others = [o for o in self._sorted() if o.bank.conditioning]
         self._engine.enter(others, frame, reverse=False)
         found = self._engine.look_up(others, frame, reverse=False)
-        return self._engine.compose(frame, found)
+        return self._engine.canvas.compose(frame, found)
 
     def propagate(
         self,

@@ -1,0 +1,95 @@
+"""Where answers are drawn: label planes, and who is in which.
+
+One frame is written at a time, whole.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_sam2.tracking.masks import compose
+from napari_sam2.tracking.results import FrameResult, ObjectScore
+from napari_sam2.tracking.zoom import memory_patch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from napari_sam2.stacks import LabelsStore
+    from napari_sam2.tracking.masks import Patch
+    from napari_sam2.tracking.memory_bank import FrameMemory
+    from napari_sam2.tracking.objects import TrackedObject
+
+
+@dataclass(kw_only=True)
+class Canvas:
+    """Draws the objects of one session into its labels.
+
+    Attributes
+    ----------
+    store
+        Where labels go.
+    n_frames
+        Length of the stack.
+    objects
+        By id; shared with the engine.
+    drawn
+        By id, in which frames (T,) an object was drawn; kept when its last prompt
+        is cleared.
+    """
+
+    store: LabelsStore
+    n_frames: int
+    objects: Mapping[int, TrackedObject]
+    drawn: dict[int, NDArray[np.bool_]] = field(default_factory=dict)
+
+    def draw(self, frame_idx: int, answers: Mapping[int, FrameMemory]) -> FrameResult:
+        """Draw answers over a frame's labels and write them."""
+        result = self.compose(frame_idx, answers)
+        self.store.write(frame_idx, result.labels)
+        for object_id in answers:
+            drawn = self.drawn.setdefault(object_id, np.zeros(self.n_frames, np.bool_))
+            drawn[frame_idx] = True
+        return result
+
+    def compose(
+        self, frame_idx: int, answers: Mapping[int, FrameMemory]
+    ) -> FrameResult:
+        """Draw answers over a frame's labels; writes nothing."""
+        patches = {i: self.patch(i, memory) for i, memory in answers.items()}
+        plane, areas = compose(patches, before=self.store.read(frame_idx))
+        scores = {
+            i: ObjectScore(
+                iou=memory.iou,
+                object_score=0.5 * (1 + math.tanh(memory.object_score / 2)),
+                area=areas[i],
+                prompted=frame_idx in self.objects[i].bank.conditioning,
+            )
+            for i, memory in sorted(answers.items())
+        }
+        return FrameResult(frame_idx=frame_idx, labels=plane, scores=scores)
+
+    def patch(self, object_id: int, memory: FrameMemory) -> Patch:
+        """Return an answer at the frame's resolution, or the mask as painted."""
+        painted = self.objects[object_id].painted(memory.frame_idx)
+        if painted is not None:
+            return painted
+        return memory_patch(memory)
+
+    def erase(self, object_id: int, frame_idx: int) -> None:
+        """Take an object's pixels out of a frame."""
+        plane = self.store.read(frame_idx)
+        inside = plane == object_id
+        if inside.any():
+            plane[inside] = 0
+            self.store.write(frame_idx, plane)
+
+    def erase_everywhere(self, object_id: int) -> None:
+        """Take an object's pixels out of all frames it was drawn in."""
+        for frame_idx in np.flatnonzero(self.drawn.pop(object_id, ())):
+            self.erase(object_id, int(frame_idx))
