@@ -119,10 +119,10 @@ def test_an_absent_object_teaches_only_that_it_is_absent() -> None:
         decoded(masks, torch.tensor([[0.0], [math.log(3)]])),
         torch.stack((TARGET, torch.zeros(2, 2))),
         torch.tensor([True, False]),
-        LossWeights(focal=0, dice=0, iou=0),
+        LossWeights(focal=0, dice=0, iou=0, absent=3),
         ambiguous=True,
     )
-    assert loss.item() == pytest.approx((LN2 - math.log(0.25)) / 2)
+    assert loss.item() == pytest.approx((LN2 - 3 * math.log(0.25)) / 2)
     loss = prediction_loss(
         decoded(masks, torch.zeros(2, 1)),
         torch.stack((TARGET, torch.zeros(2, 2))),

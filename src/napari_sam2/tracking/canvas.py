@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam2.tracking.masks import compose
+from napari_sam2.tracking.masks import compose, tidy
 from napari_sam2.tracking.results import FrameResult, ObjectScore
 from napari_sam2.tracking.zoom import memory_patch
 
@@ -38,6 +38,8 @@ class Canvas:
         Length of the stack.
     objects
         By id; shared with the engine.
+    tidies
+        Whether objects are one piece without holes.
     drawn
         By id, in which frames (T,) an object was drawn; kept when its last prompt
         is cleared.
@@ -46,6 +48,7 @@ class Canvas:
     store: LabelsStore
     n_frames: int
     objects: Mapping[int, TrackedObject]
+    tidies: bool = False
     drawn: dict[int, NDArray[np.bool_]] = field(default_factory=dict)
 
     def draw(self, frame_idx: int, answers: Mapping[int, FrameMemory]) -> FrameResult:
@@ -79,7 +82,8 @@ class Canvas:
         painted = self.objects[object_id].painted(memory.frame_idx)
         if painted is not None:
             return painted
-        return memory_patch(memory)
+        patch = memory_patch(memory)
+        return tidy(patch) if self.tidies else patch
 
     def erase(self, object_id: int, frame_idx: int) -> None:
         """Take an object's pixels out of a frame."""

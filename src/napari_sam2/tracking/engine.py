@@ -72,7 +72,10 @@ class Engine:
     def __post_init__(self) -> None:
         """Share the objects with the canvas."""
         self.canvas = Canvas(
-            store=self.store, n_frames=self.tracker.n_frames, objects=self.objects
+            store=self.store,
+            n_frames=self.tracker.n_frames,
+            objects=self.objects,
+            tidies=self.tracker.model.config.dense_prompts,
         )
 
     @property
@@ -180,9 +183,10 @@ class Engine:
         recall = previous = logits = None
         held = found.bank.at(frame_idx)
         refines = bool(done or (past and self._refines(found, frame_idx)))
-        window, choice = self.zoom.for_prompts(
-            found, frame_idx, held if refines else None
-        )
+        look = self.zoom.for_prompts(found, frame_idx, held if refines else None)
+        window = look.window
+        if look.afresh:
+            done, refines = 0, False
         features = self.frames.features(frame_idx, window=window)
         found.window = window
         if past != UNTRACKED:
@@ -207,7 +211,7 @@ class Engine:
             recall=recall if recall and recall.memories else None,
             logits=logits,
             previous=previous,
-            first_choice=choice,
+            first_choice=look.choice,
         )
         conditioning = (
             self.corrections_condition

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import ndimage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,6 +104,23 @@ def _blend(
     centre = centre.clip(0, cells - 1)
     low = np.floor(centre).astype(np.intp)
     return low, np.minimum(low + 1, cells - 1), (centre - low).astype(np.float32)
+
+
+def tidy(patch: Patch) -> Patch:
+    """Keep the largest connected piece of an object and fill its holes.
+
+    The coarse masks of a small network have specks and pinholes that no object has.
+    """
+    pieces, count = ndimage.label(patch.logits > 0)
+    if not count:
+        return patch
+    largest = pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
+    inside = ndimage.binary_fill_holes(largest)
+    small = np.float32(1e-3)
+    logits = np.where(
+        inside, np.maximum(patch.logits, small), np.minimum(patch.logits, -small)
+    )
+    return Patch(corner=patch.corner, logits=logits)
 
 
 def patch_from_mask(prompt: MaskPrompt) -> Patch:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from napari_sam2.tracking.memory_bank import FrameMemory, MemoryBank
     from napari_sam2.tracking.prompts import Prompt
     from napari_sam2.tracking.windows import Window
+    from napari_sam2.tracking.zoom import Look
 
 UNTRACKED, FORWARD, BACKWARD = 0, 1, 2
 
@@ -37,6 +38,8 @@ class TrackedObject:
         By frame, how many of the prompts are in the answer already.
     window
         The part of the next frame to look at; None until it is known.
+    looks
+        By frame, how its clicks were looked at last.
     """
 
     object_id: int
@@ -46,6 +49,7 @@ class TrackedObject:
     answered: dict[int, int] = field(default_factory=dict)
     restarted: set[int] = field(default_factory=set)
     window: Window | None = None
+    looks: dict[int, Look] = field(default_factory=dict)
 
     def add_prompt(self, prompt: Prompt, *, replace: bool) -> None:
         """Add a prompt; `replace` drops what was said in its frame before."""
@@ -59,6 +63,7 @@ class TrackedObject:
         """Forget the prompts of a frame and their answer; say if there were any."""
         had = self.prompts.pop(frame_idx, None) is not None
         self.answered.pop(frame_idx, None)
+        self.looks.pop(frame_idx, None)
         self.restarted.discard(frame_idx)
         if had:
             self.bank.forget(frame_idx)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import torch
 
 from napari_sam2.stacks import FrameReadError
 from napari_sam2.tracking.masks import patch_from_logits
+from napari_sam2.tracking.objects import UNTRACKED
 from napari_sam2.tracking.prompts import BoxPrompt, MaskPrompt, PointPrompt
 from napari_sam2.tracking.windows import (
     Extent,
@@ -44,6 +46,27 @@ SMALL_SHARE = 0.12
 MISS_COST = 5.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """Where and how to look for an object's prompts in a frame.
+
+    Attributes
+    ----------
+    window
+        The part of the frame.
+    choice
+        Which of the four masks answers a first click; None leaves it to the
+        network.
+    afresh
+        Whether earlier answers in the frame were looked for elsewhere, so that
+        all its prompts have to be answered again.
+    """
+
+    window: Window
+    choice: int | None = None
+    afresh: bool = False
+
+
 @dataclass(kw_only=True)
 class Zoom:
     """Chooses windows for the objects of one session.
@@ -69,7 +92,7 @@ class Zoom:
 
     def for_prompts(
         self, found: TrackedObject, frame_idx: int, held: FrameMemory | None
-    ) -> tuple[Window, int | None]:
+    ) -> Look:
         """Choose where to look for an object's prompts in a frame.
 
         Parameters
@@ -83,9 +106,9 @@ class Zoom:
 
         Returns
         -------
-        window, choice
-            The window, and which of the four masks answers a first click there;
-            None leaves it to the network.
+        Look
+            Clicks alone are looked at anew with every click, since a click beside
+            the object can show that the first window was the wrong one.
 
         Raises
         ------
@@ -93,41 +116,48 @@ class Zoom:
             If the frame has to be read and cannot be.
         """
         if not self.frames.zoom:
-            return whole(self.shape), None
+            return Look(window=whole(self.shape))
         prompts = found.prompts[frame_idx]
+        if found.tracked[frame_idx] == UNTRACKED and all(
+            isinstance(prompt, PointPrompt) for prompt in prompts
+        ):
+            before = found.looks.get(frame_idx)
+            look = self._scout(frame_idx, prompts)
+            found.looks[frame_idx] = look
+            return replace(look, afresh=before not in (None, look))
+        return Look(window=self._known(prompts, held))
+
+    def _known(self, prompts: Sequence[Prompt], held: FrameMemory | None) -> Window:
+        """Choose the window where a box, a mask or an earlier answer says where."""
         last = prompts[-1]
         if isinstance(last, MaskPrompt):
-            return self._around(_mask_extent(last)), None
+            return self._around(_mask_extent(last))
         box = next((p for p in reversed(prompts) if isinstance(p, BoxPrompt)), None)
+        window = whole(self.shape)
         if held is not None:
-            if _all_inside(held.window, prompts):
-                return held.window, None
-            return whole(self.shape), None
-        if box is not None:
+            window = held.window
+        elif box is not None:
             window = self._around(_box_extent(box))
-            fits = _all_inside(window, prompts)
-            return (window if fits else whole(self.shape)), None
-        return self._scout(frame_idx, prompts)
+        return window if _all_inside(window, prompts) else whole(self.shape)
 
     def _around(self, found: Extent | None) -> Window:
         return whole(self.shape) if found is None else window_for(found, self.shape)
 
-    def _scout(
-        self, frame_idx: int, prompts: Sequence[Prompt]
-    ) -> tuple[Window, int | None]:
-        """Look at the first clicks through windows of all sizes; take the best."""
+    def _scout(self, frame_idx: int, prompts: Sequence[Prompt]) -> Look:
+        """Look at the first click through windows of all sizes; take the best."""
         first = prompts[:1]
-        clicks = [p for p in prompts if isinstance(p, PointPrompt)]
-        hits = [
-            point
-            for p in clicks
+        clicks = [
+            (point, label)
+            for p in prompts
+            if isinstance(p, PointPrompt)
             for point, label in zip(p.points, p.labels, strict=True)
-            if label
         ]
+        hits = [point for point, label in clicks if label]
         if not hits:
-            return whole(self.shape), None
+            return Look(window=whole(self.shape))
         middle = tuple(sum(axis) / len(hits) for axis in zip(*hits, strict=True))
-        best: tuple[float, Window, int] | None = None
+        best = -math.inf
+        look = Look(window=whole(self.shape))
         windows = [
             window_around((middle[0], middle[1]), side, self.shape)
             for side in window_sides(self.shape)
@@ -137,13 +167,12 @@ class Zoom:
                 continue
             features = self.frames.features(frame_idx, window=window)
             logits, ious = self.tracker.candidates(window, features, first)
-            scores = zoom_scores(logits, ious, window, self.shape, hits)
+            scores = zoom_scores(logits, ious, window, self.shape, clicks)
             index = int(scores.argmax())
-            if best is None or float(scores[index]) > best[0]:
-                best = float(scores[index]), window, index
-        if best is None:
-            return whole(self.shape), None
-        return best[1], best[2]
+            if float(scores[index]) > best:
+                best = float(scores[index])
+                look = Look(window=window, choice=index)
+        return look
 
     def place(self, found: TrackedObject, frame_idx: int, *, reverse: bool) -> None:
         """Choose where to look for an object in a frame that starts a walk."""
@@ -233,7 +262,7 @@ def zoom_scores(
     ious: Tensor,
     window: Window,
     shape: tuple[int, int],
-    hits: Sequence[tuple[float, float]],
+    clicks: Sequence[tuple[tuple[float, float], int]],
 ) -> Tensor:
     """Score candidate masks for clicks, comparable between windows.
 
@@ -243,8 +272,8 @@ def zoom_scores(
         (4, s, s) mask logits and (4,) predicted IoU in [0, 1].
     window, shape
         Where the masks lie, and (Y, X) of the frame.
-    hits
-        (y, x) clicks that the mask should hold.
+    clicks
+        ((y, x), label): 1 the mask should hold, 0 it should leave out.
 
     Returns
     -------
@@ -267,10 +296,10 @@ def zoom_scores(
         cut |= inside[:, :, -1].any(1)
     side = logits.shape[-1]
     missed = torch.zeros(len(logits), device=logits.device)
-    for y, x in hits:
+    for (y, x), label in clicks:
         row = min(int((y - window.y + 0.5) * side / window.height), side - 1)
         col = min(int((x - window.x + 0.5) * side / window.width), side - 1)
-        missed += (~inside[:, row, col]).float() / len(hits)
+        missed += (inside[:, row, col] != bool(label)).float() / len(clicks)
     return (
         ious.clamp(min=1e-3).log()
         + stability.log()

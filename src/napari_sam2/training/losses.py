@@ -24,11 +24,15 @@ class LossWeights:
     ----------
     focal, dice, iou, object_score
         The paper's 20 : 1 : 1 : 1.
+    absent
+        How much more an absent object weighs in the object score's cross-entropy:
+        only one object in ten is absent, and without it none is ever called so.
     balanced
         Weight of class-balanced cross-entropy; 1 at the start, annealed to 0,
         since focal 20 : 1 from scratch collapses to empty masks.
     """
 
+    absent: float = 4.0
     focal: float = 20.0
     dice: float = 1.0
     iou: float = 1.0
@@ -127,7 +131,9 @@ def prediction_loss(
         masks is supervised, and the single mask beside it.
     """
     score = F.binary_cross_entropy_with_logits(
-        output.object_score_logits[:, 0].float(), present.float()
+        output.object_score_logits[:, 0].float(),
+        present.float(),
+        weight=torch.where(present, 1.0, weights.absent),
     )
     logits = output.masks.float()
     goal = target[:, None]
