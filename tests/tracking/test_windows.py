@@ -62,9 +62,9 @@ def test_neighbours_share_a_window() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "side"), [(10, 96), (32, 96), (33, 192), (128, 384), (129, None)]
+    ("size", "side"), [(10, 96), (43, 96), (44, 192), (174, 384), (175, None)]
 )
-def test_an_object_has_three_times_its_size(size: int, side: int | None) -> None:
+def test_an_object_has_twice_its_size_and_more(size: int, side: int | None) -> None:
     window = window_for(square(500, 400, size), SHAPE)
     assert window.shape == (SHAPE if side is None else (side, side))
 
@@ -79,8 +79,8 @@ def test_a_window_stays_while_its_object_is_in_the_middle() -> None:
 
 def test_a_window_grows_with_its_object_but_not_at_once() -> None:
     window = window_for(square(500, 400, 30), SHAPE)
-    assert follow(window, square(500, 400, 40), SHAPE).shape == window.shape
-    assert follow(window, square(500, 400, 60), SHAPE).shape == (192, 192)
+    assert follow(window, square(500, 400, 50), SHAPE).shape == window.shape
+    assert follow(window, square(500, 400, 70), SHAPE).shape == (192, 192)
     assert follow(whole(SHAPE), square(500, 400, 20), SHAPE).shape == (96, 96)
 
 

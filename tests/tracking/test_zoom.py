@@ -7,10 +7,8 @@ import pytest
 import torch
 
 from napari_sam2.model import build_model, preset
-from napari_sam2.model.mask_decoder import DecoderOutput
 from napari_sam2.tracking import Session
 from napari_sam2.tracking.masks import Patch, tidy
-from napari_sam2.tracking.tracker import most_alike
 from napari_sam2.tracking.windows import Window, whole
 from napari_sam2.tracking.zoom import patch_extent, zoom_scores
 
@@ -83,19 +81,6 @@ def test_tidy_keeps_the_largest_piece_and_fills_it() -> None:
     nothing = Patch(corner=(0, 0), logits=np.full((3, 3), -1, np.float32))
     assert tidy(nothing) is nothing
     assert patch_extent(nothing) is None
-
-
-def test_the_mask_like_the_last_frames_is_chosen() -> None:
-    masks = torch.stack(
-        (disc(16, 2, 8, 8), disc(16, 7, 8, 8), disc(16, 4, 8, 8), disc(16, 4, 3, 3))
-    )[None]
-    output = DecoderOutput(
-        masks=masks,
-        iou_scores=torch.tensor([[0.7, 0.8, 0.7, 0.7]]),
-        tokens=torch.zeros(1, 4, 2),
-        object_score_logits=torch.zeros(1, 1),
-    )
-    assert most_alike(output, disc(16, 4, 8, 8)[None, None]).tolist() == [2]
 
 
 @pytest.fixture

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2.model import SAM2, ImageFeatures
-    from napari_sam2.model.mask_decoder import DecoderOutput
     from napari_sam2.tracking.prompts import Prompt
     from napari_sam2.tracking.windows import Window
 
@@ -143,12 +142,7 @@ class Tracker:
             labels=empty.labels,
             previous_logits=self._clamped(torch.cat(known)) if known else None,
         )
-        if known:
-            raw = self.model.decode(embedding, features, prompts)
-            chosen = most_alike(raw, torch.cat(known))
-            output = self.model.answer(raw, chosen, chosen)
-        else:
-            output = self.model.decode_masks(embedding, features, prompts)
+        output = self.model.decode_masks(embedding, features, prompts)
         spatial = self._spatial(features, output, prompted=False)
         return frame_memories(frame_idx, window, output, spatial)
 
@@ -270,24 +264,3 @@ class Tracker:
                 antialias=True,
             )
         return x
-
-
-def most_alike(raw: DecoderOutput, previous: Tensor) -> Tensor:
-    """Choose among four masks by predicted IoU and by likeness to the last frame's.
-
-    Parameters
-    ----------
-    raw
-        Predictions for O objects.
-    previous
-        (O, 1, s, s) their logits in the neighbouring frame.
-
-    Returns
-    -------
-    Tensor
-        (O,) indices 0 … 3.
-    """
-    now, then = raw.masks > 0, previous > 0
-    both = (now & then).flatten(2).sum(2)
-    either = (now | then).flatten(2).sum(2).clamp(min=1)
-    return (raw.iou_scores + both / either).argmax(1)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SMALLEST = 96
 LARGEST_SHARE = 0.8
-ROOM = 3.0
+ROOM = 2.2
 GRID = 4
 
 
@@ -185,7 +185,7 @@ def _fits(window: Window, found: Extent, shape: tuple[int, int]) -> bool:
     if window == whole(shape):
         largest = max(window_sides(shape), default=0)
         return found.size * ROOM > 0.75 * largest
-    return ROOM / 3 * 2 * found.size <= window.height <= ROOM * 3 * found.size
+    return 0.7 * ROOM * found.size <= window.height <= 3 * ROOM * found.size
 
 
 def _central(window: Window, found: Extent, shape: tuple[int, int]) -> bool:
