@@ -51,9 +51,18 @@ class Canvas:
     tidies: bool = False
     drawn: dict[int, NDArray[np.bool_]] = field(default_factory=dict)
 
-    def draw(self, frame_idx: int, answers: Mapping[int, FrameMemory]) -> FrameResult:
-        """Draw answers over a frame's labels and write them."""
-        result = self.compose(frame_idx, answers)
+    def patches(self, answers: Mapping[int, FrameMemory]) -> dict[int, Patch]:
+        """Return answers at the frame's resolution, or masks as painted, by id."""
+        return {i: self._patch(i, memory) for i, memory in answers.items()}
+
+    def draw(
+        self,
+        frame_idx: int,
+        answers: Mapping[int, FrameMemory],
+        patches: Mapping[int, Patch] | None = None,
+    ) -> FrameResult:
+        """Draw answers over a frame's labels and write them; see `compose`."""
+        result = self.compose(frame_idx, answers, patches)
         self.store.write(frame_idx, result.labels)
         for object_id in answers:
             drawn = self.drawn.setdefault(object_id, np.zeros(self.n_frames, np.bool_))
@@ -61,10 +70,24 @@ class Canvas:
         return result
 
     def compose(
-        self, frame_idx: int, answers: Mapping[int, FrameMemory]
+        self,
+        frame_idx: int,
+        answers: Mapping[int, FrameMemory],
+        patches: Mapping[int, Patch] | None = None,
     ) -> FrameResult:
-        """Draw answers over a frame's labels; writes nothing."""
-        patches = {i: self.patch(i, memory) for i, memory in answers.items()}
+        """Draw answers over a frame's labels; writes nothing.
+
+        Parameters
+        ----------
+        frame_idx
+            The frame.
+        answers
+            By object id.
+        patches
+            What `patches` made of them, if that is at hand.
+        """
+        if patches is None:
+            patches = self.patches(answers)
         plane, areas = compose(patches, before=self.store.read(frame_idx))
         scores = {
             i: ObjectScore(
@@ -77,8 +100,7 @@ class Canvas:
         }
         return FrameResult(frame_idx=frame_idx, labels=plane, scores=scores)
 
-    def patch(self, object_id: int, memory: FrameMemory) -> Patch:
-        """Return an answer at the frame's resolution, or the mask as painted."""
+    def _patch(self, object_id: int, memory: FrameMemory) -> Patch:
         painted = self.objects[object_id].painted(memory.frame_idx)
         if painted is not None:
             return painted

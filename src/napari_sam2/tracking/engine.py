@@ -366,14 +366,13 @@ class Engine:
                 answers[found.object_id] = fixed
         if free:
             answers |= self.look_up(free, frame_idx, pixels, reverse=reverse)
-        result = self.canvas.draw(frame_idx, answers)
+        patches = self.canvas.patches(answers)
+        result = self.canvas.draw(frame_idx, answers, patches)
         for found in free:
             found.bank.add(answers[found.object_id], conditioning=False)
         for found in objects:
             found.tracked[frame_idx] = BACKWARD if reverse else FORWARD
             memory = answers[found.object_id]
-            if self.frames.zoom and self.zoom.move(
-                found, memory, self.canvas.patch(found.object_id, memory)
-            ):
+            if self.zoom.move(found, memory, patches[found.object_id]):
                 self.moved.add(found.object_id)
         return result
