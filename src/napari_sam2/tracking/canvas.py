@@ -16,7 +16,7 @@ from napari_sam2.tracking.results import FrameResult, ObjectScore
 from napari_sam2.tracking.zoom import memory_patch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from numpy.typing import NDArray
 
@@ -60,9 +60,11 @@ class Canvas:
         frame_idx: int,
         answers: Mapping[int, FrameMemory],
         patches: Mapping[int, Patch] | None = None,
+        *,
+        kept: Collection[int] = (),
     ) -> FrameResult:
         """Draw answers over a frame's labels and write them; see `compose`."""
-        result = self.compose(frame_idx, answers, patches)
+        result = self.compose(frame_idx, answers, patches, kept=kept)
         self.store.write(frame_idx, result.labels)
         for object_id in answers:
             drawn = self.drawn.setdefault(object_id, np.zeros(self.n_frames, np.bool_))
@@ -74,6 +76,8 @@ class Canvas:
         frame_idx: int,
         answers: Mapping[int, FrameMemory],
         patches: Mapping[int, Patch] | None = None,
+        *,
+        kept: Collection[int] = (),
     ) -> FrameResult:
         """Draw answers over a frame's labels; writes nothing.
 
@@ -85,16 +89,21 @@ class Canvas:
             By object id.
         patches
             What `patches` made of them, if that is at hand.
+        kept
+            Ids whose pixels in the frame stay exactly as they are.
         """
         if patches is None:
             patches = self.patches(answers)
-        plane, areas = compose(patches, before=self.store.read(frame_idx))
+        before = self.store.read(frame_idx)
+        plane, drawn = compose(patches, before=before, kept=kept)
         scores = {
             i: ObjectScore(
                 iou=memory.iou,
                 object_score=0.5 * (1 + math.tanh(memory.object_score / 2)),
-                area=areas[i],
+                area=drawn[i].area,
                 prompted=frame_idx in self.objects[i].bank.conditioning,
+                lost=drawn[i].lost,
+                centroid=drawn[i].centroid,
             )
             for i, memory in sorted(answers.items())
         }

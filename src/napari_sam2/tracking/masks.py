@@ -12,13 +12,14 @@ import numpy as np
 from scipy import ndimage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from numpy.typing import NDArray
 
     from napari_sam2.tracking.prompts import MaskPrompt
 
 PAINTED_LOGIT = 1024.0
+FEW = 4  # ids that are found faster one by one than with a table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,16 +112,35 @@ def tidy(patch: Patch) -> Patch:
 
     The coarse masks of a small network have specks and pinholes that no object has.
     """
-    pieces, count = ndimage.label(patch.logits > 0)
+    inside = patch.logits > 0
+    pieces, count = ndimage.label(inside)
     if not count:
         return patch
-    largest = pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
-    inside = ndimage.binary_fill_holes(largest)
+    largest = inside
+    if count > 1:
+        largest = pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
+    filled = _without_holes(largest)
+    if filled is inside:
+        return patch
     small = np.float32(1e-3)
     logits = np.where(
-        inside, np.maximum(patch.logits, small), np.minimum(patch.logits, -small)
+        filled, np.maximum(patch.logits, small), np.minimum(patch.logits, -small)
     )
     return Patch(corner=patch.corner, logits=logits)
+
+
+def _without_holes(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Fill what the outside does not reach; the same array if that is nothing.
+
+    Labelling the background is several times faster than growing it from the
+    border, as `scipy.ndimage.binary_fill_holes` does.
+    """
+    # A rim makes all of the outside one piece, the first.
+    background, count = ndimage.label(np.pad(~inside, 1, constant_values=True))
+    if count == 1:
+        return inside
+    filled: NDArray[np.bool_] = background[1:-1, 1:-1] != background[0, 0]
+    return filled
 
 
 def patch_from_mask(prompt: MaskPrompt) -> Patch:
@@ -130,10 +150,36 @@ def patch_from_mask(prompt: MaskPrompt) -> Patch:
     return Patch(corner=prompt.corner, logits=logits)
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """What became of one object's answer in a label plane.
+
+    Attributes
+    ----------
+    area
+        Pixels drawn.
+    lost
+        Share of the object's own answer (logit > 0) that other objects have, in
+        [0, 1]; 0 where it has no answer.
+    centroid
+        Mean (y, x) of the pixels drawn, pixel centres at integers; None if there
+        are none.
+    """
+
+    area: int
+    lost: float
+    centroid: tuple[float, float] | None
+
+
 def compose(
-    patches: Mapping[int, Patch], *, before: NDArray[Any]
-) -> tuple[NDArray[Any], dict[int, int]]:
+    patches: Mapping[int, Patch],
+    *,
+    before: NDArray[Any],
+    kept: Collection[int] = (),
+) -> tuple[NDArray[Any], dict[int, Drawn]]:
     """Draw objects into one plane; where they overlap, the highest logit wins.
+
+    Each object is looked at inside its rectangle only.
 
     Parameters
     ----------
@@ -142,18 +188,23 @@ def compose(
     before
         (Y, X) labels as they are; objects not in `patches` stay, except where a
         new answer covers them.
+    kept
+        Ids whose pixels in `before` stay exactly as they are: new answers do not
+        cover them, and their own, if there are any, are not drawn.
 
     Returns
     -------
-    plane, areas
-        (Y, X) of the type of `before`, and the number of pixels each object of
-        `patches` has in it.
+    plane, drawn
+        (Y, X) of the type of `before`, and for each object of `patches` what was
+        drawn of it.
     """
     plane = before.copy()
-    if patches and plane.any():
-        plane[np.isin(plane, list(patches))] = 0
     best = np.zeros(plane.shape, np.float32)
-    for object_id in sorted(patches):  # so that order of prompting does not matter
+    redrawn = [i for i in patches if i not in kept]
+    if patches and plane.any():
+        _set_where(plane, redrawn, plane, 0)
+        _set_where(plane, kept, best, np.inf)
+    for object_id in sorted(redrawn):  # so that order of prompting does not matter
         patch = patches[object_id]
         if not patch.logits.size:
             continue
@@ -161,7 +212,38 @@ def compose(
         wins = patch.logits > best[rows, cols]
         np.copyto(best[rows, cols], patch.logits, where=wins)
         plane[rows, cols][wins] = object_id
-    return plane, {
-        object_id: int(np.count_nonzero(plane[patch.place] == object_id))
-        for object_id, patch in patches.items()
-    }
+    return plane, {i: _drawn(plane, i, patches[i], whole=i in kept) for i in patches}
+
+
+def _set_where(
+    plane: NDArray[Any], ids: Collection[int], into: NDArray[Any], value: float
+) -> None:
+    """Set pixels of `into` to a value where `plane` has one of some ids."""
+    if len(ids) > FEW:
+        into[np.isin(plane, list(ids))] = value
+        return
+    for object_id in ids:
+        into[plane == object_id] = value
+
+
+def _drawn(plane: NDArray[Any], object_id: int, patch: Patch, *, whole: bool) -> Drawn:
+    """Measure an object inside its rectangle, or in the whole plane."""
+    there = plane[patch.place]
+    mine = there == object_id
+    answer = patch.logits > 0
+    own = int(np.count_nonzero(answer))
+    lost = 0.0
+    if own:
+        lost = int(np.count_nonzero(answer & ~mine & (there != 0))) / own
+    (y, x) = (0, 0) if whole else patch.corner
+    if whole:
+        mine = plane == object_id
+    by_row, by_col = mine.sum(1), mine.sum(0)
+    area = int(by_row.sum())
+    if not area:
+        return Drawn(area=0, lost=lost, centroid=None)
+    centre = (
+        y + float(by_row @ np.arange(len(by_row))) / area,
+        x + float(by_col @ np.arange(len(by_col))) / area,
+    )
+    return Drawn(area=area, lost=lost, centroid=centre)

@@ -23,12 +23,20 @@ class ObjectScore:
         Pixels of the object in the label plane.
     prompted
         Whether the user's prompts fixed the answer.
+    lost
+        Share of the object's own answer that other objects have in the label
+        plane, in [0, 1]: they overlap there and were surer, or were kept.
+    centroid
+        Mean (y, x) of the object's pixels in the label plane, px, pixel centres
+        at integers; None if it has none.
     """
 
     iou: float
     object_score: float
     area: int
     prompted: bool = False
+    lost: float = 0.0
+    centroid: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
