@@ -64,7 +64,7 @@ def box(fractions: tuple[float, ...]) -> tuple[float, ...]:
 
 
 def run(session: Session, *args: Any, **kwargs: Any) -> list[Any]:
-    return list(session.propagate(*args, **kwargs))
+    return list(session.propagate(*args, **kwargs, everything=True))
 
 
 def check_object(ref: Any, session: Session, run_name: str, object_id: int = 1) -> None:

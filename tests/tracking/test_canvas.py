@@ -29,27 +29,21 @@ def test_scores_say_what_was_lost_and_where_it_is(
     assert result.scores[2].area == 10
 
 
-def test_drawing_leaves_kept_objects_as_they_are(
+def test_what_is_painted_or_locked_is_not_covered(
     opened: Callable[..., Session],
 ) -> None:
     session = opened()
-    mask = np.zeros((48, 64), bool)
-    mask[10:20, 10:20] = True
-    session.add_mask(1, 3, mask)
-    session.labels[3, 5:15, 15:25] = 7
-    session.labels[3, 19:21, 10:12] = 8
-    before = session.labels[3].copy()
-    session.preview(3)  # as long as nobody asks for it, an answer covers others
-    assert np.count_nonzero(session.labels[3] == 7) == 75
-    session.labels[3] = before
-
-    canvas = session._engine.canvas
-    answers = {1: session.bank(1).conditioning[3]}
-    for result in (
-        canvas.compose(3, answers, kept=[7]),
-        canvas.draw(3, answers, kept=[7]),
-    ):
-        np.testing.assert_array_equal(result.labels == 7, before == 7)
-        assert np.count_nonzero(result.labels == 8) == 2
-        assert result.scores[1].lost == 25 / 100
+    masks = np.zeros((2, 48, 64), bool)
+    masks[0, 10:20, 10:20] = True
+    masks[1, 5:15, 15:25] = True
+    session.add_mask(7, 3, masks[1])
+    session.preview(3)
+    session.labels[3, 19:21, 10:12] = 8  # of nobody: may be covered
+    session.add_mask(1, 3, masks[0])
+    memory = session._engine
+    memory.settle(session._sorted(), [3])
+    result = memory.canvas.draw(3, {1: session.bank(1).conditioning[3]})
+    np.testing.assert_array_equal(result.labels == 7, masks[1])
+    assert np.count_nonzero(result.labels == 8) == 2
+    assert result.scores[1].lost == 25 / 100
     np.testing.assert_array_equal(session.labels[3], result.labels)

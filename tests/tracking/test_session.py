@@ -54,12 +54,27 @@ def test_results_and_labels_agree(opened: Open) -> None:
 def test_directions(opened: Open) -> None:
     session = opened()
     session.add_points(1, 5, [(16, 20)], [1])
-    assert frames_of(session, "forward") == list(range(5, N))
-    assert frames_of(session, "backward") == [5, 4, 3, 2, 1, 0]
-    assert frames_of(session, "both") == [*range(5, N), 4, 3, 2, 1, 0]
-    assert frames_of(session, "both", frames=range(3, 8)) == [5, 6, 7, 4, 3]
-    assert frames_of(session, frames=[9, 7, 7]) == [7, 9]
-    assert frames_of(session, frames=range(3)) == []
+    again = {"everything": True}
+    assert frames_of(session, "forward", **again) == list(range(5, N))
+    assert frames_of(session, "backward", **again) == [5, 4, 3, 2, 1, 0]
+    assert frames_of(session, "both", **again) == [*range(5, N), 4, 3, 2, 1, 0]
+    assert frames_of(session, "both", frames=range(3, 8), **again) == [5, 6, 7, 4, 3]
+    assert frames_of(session, frames=[9, 7, 7], **again) == [7, 9]
+    assert frames_of(session, frames=range(3), **again) == []
+
+
+def test_what_is_up_to_date_is_not_done_again(opened: Open) -> None:
+    session = opened()
+    session.add_points(1, 5, [(16, 20)], [1])
+    assert session.frames_to_do("both") == N
+    assert frames_of(session, frames=range(8)) == [5, 6, 7]
+    assert frames_of(session) == list(range(8, N))
+    assert session.frames_to_do() == 0
+    assert session.stale(1) == [0, 1, 2, 3, 4]
+    assert frames_of(session, "both") == [4, 3, 2, 1, 0]
+    assert session.frames_to_do("both") == 0
+    assert session.frames_to_do("both", everything=True) == N
+    assert frames_of(session) == []
 
 
 def test_objects_begin_at_their_own_frames(opened: Open) -> None:
@@ -69,9 +84,11 @@ def test_objects_begin_at_their_own_frames(opened: Open) -> None:
     forward = {r.frame_idx: sorted(r.scores) for r in session.propagate()}
     assert forward == {t: [1] if t < 8 else [1, 2] for t in range(3, N)}
     assert not any((session.labels[t] == 2).any() for t in range(8))
-    back = {r.frame_idx: sorted(r.scores) for r in session.propagate("backward")}
+    again = session.propagate("backward", everything=True)
+    back = {r.frame_idx: sorted(r.scores) for r in again}
     assert back == {t: [2] if t > 3 else [1, 2] for t in range(9)}
-    both = [(r.frame_idx, sorted(r.scores)) for r in session.propagate("both")]
+    again = session.propagate("both", everything=True)
+    both = [(r.frame_idx, sorted(r.scores)) for r in again]
     seen = {i: sorted(t for t, ids in both if i in ids) for i in (1, 2)}
     assert seen == {1: list(range(N)), 2: list(range(N))}
 
@@ -129,9 +146,10 @@ def test_a_correction_stays(opened: Open) -> None:
     corrected = session.preview(9).labels
     assert not np.array_equal(corrected, before[9])
     after = {r.frame_idx: r for r in session.propagate()}
+    assert list(after) == list(range(6, N))  # from the correction on
     np.testing.assert_array_equal(after[9].labels, corrected)
     np.testing.assert_array_equal(after[6].labels == 1, disc(22, 32))
-    assert [t for t in after if after[t].scores[1].prompted] == [0, 6, 9]
+    assert [t for t in after if after[t].scores[1].prompted] == [6, 9]
     assert sorted(session.bank(1).conditioning) == [0, 6, 9]
     assert not np.array_equal(after[7].labels, before[7])
 
@@ -277,7 +295,8 @@ def test_removing_an_object(opened: Open) -> None:
     assert set(np.unique(session.labels)) <= {0, 2}
     with pytest.raises(KeyError, match="no object 1; prompted objects: 2"):
         session.remove_object(1)
-    assert all(sorted(r.scores) == [2] for r in session.propagate())
+    assert session.frames_to_do() == 0
+    assert all(sorted(r.scores) == [2] for r in session.propagate(everything=True))
 
 
 def test_clearing_prompts(opened: Open) -> None:
@@ -339,7 +358,13 @@ def test_older_memories_are_made_again(opened: Open, movie: np.ndarray) -> None:
     np.testing.assert_array_equal(np.array(everything.labels), np.array(recent.labels))
     assert recent.bank(1).at(11) is None
     next(recent.propagate(frames=range(12, 16)))
-    next(everything.propagate(frames=range(12, 16)))
+    # Frames before the correction wait to be tracked again: they tell nothing ...
+    assert recent.bank(1).at(11) is None
+    # ... until they were.
+    for session in (everything, recent):
+        for _ in session.propagate(everything=True):
+            pass
+        next(session.propagate(frames=range(12, 16), everything=True))
     assert all(recent.bank(1).at(t).spatial is not None for t in range(6, 12))
     # They are those of a painted mask that looks like the label, but for its rim.
     made = recent.bank(1).at(7)

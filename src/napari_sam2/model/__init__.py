@@ -8,11 +8,18 @@ from napari_sam2.model.checkpoint import (
     load_weights,
     read_state_dict,
     save_checkpoint,
+    weights_sha256,
 )
 from napari_sam2.model.config import PRESETS, HieraConfig, ModelConfig, preset
 from napari_sam2.model.loading import build_model, choose_device, load_model
 from napari_sam2.model.prompt_encoder import PromptTensors
-from napari_sam2.model.sam2 import SAM2, ImageFeatures, MaskOutput, normalise
+from napari_sam2.model.sam2 import (
+    SAM2,
+    ImageFeatures,
+    MaskOutput,
+    Origin,
+    normalise,
+)
 
 __all__ = [
     "PRESETS",
@@ -22,6 +29,7 @@ __all__ = [
     "ImageFeatures",
     "MaskOutput",
     "ModelConfig",
+    "Origin",
     "PromptTensors",
     "build_model",
     "choose_device",
@@ -32,4 +40,5 @@ __all__ = [
     "preset",
     "read_state_dict",
     "save_checkpoint",
+    "weights_sha256",
 ]

@@ -6,6 +6,7 @@ metadata names the preset. Module names equal Meta's keys, so nothing is renamed
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from napari_sam2.model.sam2 import SAM2
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from napari_sam2.model.config import ModelConfig
 
@@ -180,3 +181,12 @@ def save_checkpoint(
     part = path.with_name(f"{path.name}.part")
     save_file(tensors, part, {**(metadata or {}), "preset": model.config.name})
     part.replace(path)
+
+
+def weights_sha256(model: nn.Module) -> str:
+    """Return a hash of a model's weights, for models that come from no file."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -14,7 +14,7 @@ from napari_sam2.model.checkpoint import (
 )
 from napari_sam2.model.config import PRESETS, ModelConfig, preset
 from napari_sam2.model.registry import checkpoint_path, file_sha256, find_checkpoint
-from napari_sam2.model.sam2 import SAM2
+from napari_sam2.model.sam2 import SAM2, Origin
 
 
 def choose_device(device: str | torch.device = "auto") -> torch.device:
@@ -96,7 +96,8 @@ def load_model(
     if isinstance(config, str):
         config = preset(config)
     checksum = find_checkpoint(wanted.name).sha256 if wanted is not None else None
-    if checksum is not None and file_sha256(path) != checksum:
+    found = file_sha256(path) if path.is_file() else ""
+    if checksum is not None and found != checksum:
         msg = f"{path} is damaged: its sha256 differs; download it again."
         raise CheckpointError(msg)
     state, metadata = read_state_dict(path)
@@ -107,6 +108,7 @@ def load_model(
         model = SAM2(config)
     model = model.to_empty(device="cpu").to(torch.float32)
     load_weights(model, state, source=path.name)
+    model.origin = Origin(name=str(path if wanted is None else name), sha256=found)
     return (
         model.to(device=chosen, dtype=dtype).eval().requires_grad_(requires_grad=False)
     )

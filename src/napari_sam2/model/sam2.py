@@ -85,6 +85,22 @@ class MaskOutput:
     object_pointer: Tensor
 
 
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where a model's weights come from.
+
+    Attributes
+    ----------
+    name
+        What `load_model` was asked for: a name or a file.
+    sha256
+        Of the checkpoint file.
+    """
+
+    name: str
+    sha256: str
+
+
 class SAM2(nn.Module):
     """The network. Module names are Meta's, so that checkpoints load as they are.
 
@@ -92,11 +108,19 @@ class SAM2(nn.Module):
     ----------
     config
         See `napari_sam2.model.config.preset`.
+
+    Attributes
+    ----------
+    config
+        As given.
+    origin
+        Where the weights come from; None for random ones.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
+        self.origin: Origin | None = None
         dim, memory_dim = config.dim, config.memory_dim
         self.image_encoder = ImageEncoder(config)
         self.mask_downsample = nn.Conv2d(1, 1, kernel_size=4, stride=4)

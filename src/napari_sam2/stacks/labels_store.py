@@ -4,10 +4,11 @@ Small ones lie in memory, large ones in a zarr array whose chunks are frames, so
 that writing a frame touches one file and the napari layer can paint on it.
 """
 
+import errno
 import math
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -21,6 +22,7 @@ from napari_sam2.stacks.errors import StackError
 __all__ = ["LabelsArray", "LabelsStore", "open_labels_store"]
 
 LabelsArray: TypeAlias = "NDArray[Any] | zarr.Array[Any]"
+Watcher: TypeAlias = Callable[[int, NDArray[Any], NDArray[Any]], None]
 
 IN_MEMORY_BYTES = 256 * 2**20
 
@@ -38,6 +40,12 @@ class LabelsStore:
         Where the zarr array lies, if it is to stay.
     temporary : TemporaryDirectory, optional
         Is removed on closing.
+
+    Attributes
+    ----------
+    on_write : callable, optional
+        Called before every write with the frame's index and its plane (Y, X) before
+        and after.
     """
 
     def __init__(
@@ -51,6 +59,7 @@ class LabelsStore:
         self.path = path
         self._temporary = temporary
         self._lock = threading.Lock()
+        self.on_write: Watcher | None = None
 
     @property
     def array(self) -> LabelsArray:
@@ -88,6 +97,8 @@ class LabelsStore:
             When there is no such frame.
         ValueError
             When the shape differs or an id does not fit the store's numbers.
+        StackError
+            When the plane cannot be written: the disk is full, the folder has gone.
         """
         self._check_frame(frame_idx)
         plane = np.asarray(plane)
@@ -99,7 +110,18 @@ class LabelsStore:
         if plane.dtype != self.dtype:
             plane = _cast(plane, self.dtype)
         with self._lock:
-            self._array[frame_idx] = plane
+            if self.on_write is not None:
+                self.on_write(frame_idx, np.array(self._array[frame_idx]), plane)
+            try:
+                if isinstance(self._array, zarr.Array):
+                    _check_there(self._array)
+                self._array[frame_idx] = plane
+            except OSError as error:
+                raise StackError(
+                    f"The labels of frame {frame_idx} could not be written "
+                    f"({error.strerror or error}); make room on the disk and go on. "
+                    "The frames before it are kept."
+                ) from error
 
     def read(self, frame_idx: int) -> NDArray[Any]:
         """Read the labels of one frame.
@@ -236,6 +258,19 @@ def _open_zarr_labels(
             f"{dtype}; choose another place or remove it."
         )
     return found
+
+
+def _check_there(array: "zarr.Array[Any]") -> None:
+    """Refuse to write into a folder that was deleted: zarr would make half a new one.
+
+    Raises
+    ------
+    OSError
+        If it has gone.
+    """
+    root = getattr(array.store, "root", None)
+    if isinstance(root, Path) and not (root / array.path / "zarr.json").exists():
+        raise FileNotFoundError(errno.ENOENT, "their folder was deleted", str(root))
 
 
 def _cast(plane: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:

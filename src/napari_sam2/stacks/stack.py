@@ -42,6 +42,15 @@ class Stack:
         Positions at which axes are held.
     channels : sequence of int, optional
         Up to three channels, used as red, green and blue.
+    path : Path, optional
+        The file or folder that the source reads.
+
+    Attributes
+    ----------
+    path : Path or None
+        As given.
+    opened_as : dict
+        The axes, fixed positions and channels that were asked for, to ask for again.
 
     Raises
     ------
@@ -57,9 +66,16 @@ class Stack:
         contrast_limits: object = None,
         fixed: Mapping[str, int] | None = None,
         channels: Sequence[int] | None = None,
+        path: Path | None = None,
     ) -> None:
         check_dtype(source.dtype)
         self._source = source
+        self.path = path
+        self.opened_as = {
+            "axes": axes,
+            "fixed": dict(fixed) if fixed else None,
+            "channels": list(channels) if channels else None,
+        }
         letters = resolve_axes(source.shape, given=axes, known=source.info.axes)
         self.layout = plan_layout(letters, source.shape, fixed=fixed, channels=channels)
         self._lock = threading.Lock()
@@ -293,6 +309,7 @@ def open_stack(
             contrast_limits=contrast_limits,
             fixed=fixed,
             channels=channels,
+            path=Path(source).expanduser().absolute() if is_path else None,
         )
     except BaseException:
         opened.close()

@@ -3,5 +3,6 @@
 from napari_sam2.tracking.prompts import PromptError
 from napari_sam2.tracking.results import FrameResult, ObjectScore
 from napari_sam2.tracking.session import Session
+from napari_sam2.tracking.session_file import SessionFileError
 
-__all__ = ["FrameResult", "ObjectScore", "PromptError", "Session"]
+__all__ = ["FrameResult", "ObjectScore", "PromptError", "Session", "SessionFileError"]

@@ -7,15 +7,17 @@ which order is decided in `session`.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from napari_sam2.stacks import FrameReadError
 from napari_sam2.tracking.canvas import Canvas
 from napari_sam2.tracking.frames import FrameEncoder, read_ahead
-from napari_sam2.tracking.objects import BACKWARD, FORWARD, UNTRACKED, TrackedObject
+from napari_sam2.tracking.memory_bank import closest
+from napari_sam2.tracking.objects import BACKWARD, UNTRACKED
 from napari_sam2.tracking.planning import grouped
 from napari_sam2.tracking.prompts import BoxPrompt
+from napari_sam2.tracking.remaking import Remaker
 from napari_sam2.tracking.results import FrameResult
 from napari_sam2.tracking.zoom import Zoom, memory_patch
 
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
 
     from napari_sam2.stacks import LabelsStore
     from napari_sam2.tracking.memory_bank import FrameMemory
+    from napari_sam2.tracking.objects import TrackedObject
     from napari_sam2.tracking.planning import Pass
+    from napari_sam2.tracking.state import SessionState
     from napari_sam2.tracking.tracker import Tracker
     from napari_sam2.tracking.windows import Window
 
@@ -52,8 +56,8 @@ class Engine:
         Whether prompts on tracked frames make conditioning frames of them.
     batch
         Most objects computed together; more than one pays on a GPU only.
-    objects
-        By id.
+    state
+        Of the session.
     moved
         Ids whose window moved, so that their memories do not lie in it.
     canvas
@@ -63,18 +67,17 @@ class Engine:
     frames: FrameEncoder
     tracker: Tracker
     store: LabelsStore
+    state: SessionState
     corrections_condition: bool = True
     batch: int = 1
-    objects: dict[int, TrackedObject] = field(default_factory=dict)
     moved: set[int] = field(default_factory=set)
     canvas: Canvas = field(init=False)
 
     def __post_init__(self) -> None:
-        """Share the objects with the canvas."""
+        """Share the state with the canvas."""
         self.canvas = Canvas(
             store=self.store,
-            n_frames=self.tracker.n_frames,
-            objects=self.objects,
+            state=self.state,
             tidies=self.tracker.model.config.dense_prompts,
         )
 
@@ -82,6 +85,11 @@ class Engine:
     def zoom(self) -> Zoom:
         """Who chooses the windows."""
         return Zoom(frames=self.frames, tracker=self.tracker, store=self.store)
+
+    @property
+    def remaker(self) -> Remaker:
+        """Who makes memories again."""
+        return Remaker(frames=self.frames, tracker=self.tracker, store=self.store)
 
     def run(
         self, objects: list[TrackedObject], passes: list[Pass]
@@ -95,13 +103,25 @@ class Engine:
         """
         failed = self.settle(objects)
         for found in objects:
-            if not found.bank.conditioning:
-                raise failed[found.prompted_frames[0]]
+            unread = [failed[t] for t in found.prompted_frames if t in failed]
+            if unread and not found.bank.conditioning:
+                raise unread[0]
         for walk in passes:
             reader = read_ahead(self.frames.pixels, walk.frames)
-            started: set[int] = set()
+            latest: dict[int, int] = {}
             with contextlib.closing(reader):
                 for frame_idx, pixels in reader:
+                    taking = [
+                        o
+                        for o in objects
+                        if walk.takes(o.object_id, frame_idx)
+                        # The user may have taken it back meanwhile.
+                        and self.state.objects.get(o.object_id) is o
+                        and o.anchors
+                    ]
+                    past = frame_idx + 1 if walk.reverse else frame_idx - 1
+                    new = [o for o in taking if latest.get(o.object_id) != past]
+                    latest.update((o.object_id, frame_idx) for o in taking)
                     if isinstance(pixels, FrameReadError):
                         yield FrameResult(
                             frame_idx=frame_idx,
@@ -109,17 +129,11 @@ class Engine:
                             error=str(pixels),
                         )
                         continue
-                    taking = [
-                        o
-                        for o in objects
-                        if walk.takes(o.object_id, frame_idx)
-                        # The user may have taken it back meanwhile.
-                        and self.objects.get(o.object_id) is o
-                        and o.bank.conditioning
-                    ]
-                    new = [o for o in taking if o.object_id not in started]
                     self.enter(new, frame_idx, reverse=walk.reverse)
-                    started.update(o.object_id for o in new)
+                    self.settle(
+                        [o for o in taking if frame_idx in o.locked], [frame_idx]
+                    )
+                    taking = [o for o in taking if o.bank.conditioning]
                     self._settle_moved(taking, frame_idx, reverse=walk.reverse)
                     yield self.step(taking, frame_idx, pixels, reverse=walk.reverse)
 
@@ -128,10 +142,31 @@ class Engine:
     ) -> None:
         """Have all at hand that objects need to be tracked from a frame on."""
         for found in objects:
+            if self.corrections_condition:
+                self._refresh(found, frame_idx)
+        objects = [o for o in objects if o.bank.conditioning]
+        for found in objects:
             self.zoom.place(found, frame_idx, reverse=reverse)
             self.zoom.rescale(found)
             self.moved.discard(found.object_id)
-        self.remake(objects, frame_idx, reverse=reverse)
+        self.remaker.recent(objects, frame_idx, reverse=reverse)
+
+    def _refresh(self, found: TrackedObject, frame_idx: int) -> None:
+        """Drop memories of stale frames; have those of the nearest locked ones.
+
+        There can be many locked frames: only those that count are encoded and kept.
+        """
+        bank = found.bank
+        for t in [t for t in bank.recent if found.stale[t]]:
+            bank.forget(t)
+        if not found.locked:
+            return
+        near = closest(found.anchors, frame_idx, bank.max_conditioning)
+        if bank.retention == "recent":
+            for t in found.locked.keys() & bank.conditioning.keys() - near:
+                bank.forget(t)
+                found.answered.pop(t, None)
+        self.settle([found], {*near, frame_idx} & found.locked.keys())
 
     def _settle_moved(
         self, objects: Sequence[TrackedObject], frame_idx: int, *, reverse: bool
@@ -142,7 +177,7 @@ class Engine:
             return
         for found in moved:
             self.zoom.rescale(found)
-        self.remake(moved, frame_idx, reverse=reverse, depth=MOVED_DEPTH)
+        self.remaker.recent(moved, frame_idx, reverse=reverse, depth=MOVED_DEPTH)
         self.moved.difference_update(o.object_id for o in moved)
 
     def settle(
@@ -155,7 +190,8 @@ class Engine:
         objects
             Whose prompts.
         only
-            Frames to answer in; None for all.
+            Frames to answer in, locked ones too; None for all prompted ones that
+            are not locked.
 
         Returns
         -------
@@ -164,8 +200,11 @@ class Engine:
         """
         waiting: dict[int, list[TrackedObject]] = {}
         for found in objects:
-            for frame_idx in found.prompted_frames:
-                if found.pending(frame_idx) and (only is None or frame_idx in only):
+            asked = found.prompts.keys() - found.locked.keys()
+            if only is not None:
+                asked = (found.prompts.keys() | found.locked.keys()) & set(only)
+            for frame_idx in asked:
+                if found.pending(frame_idx) or self._forgotten(found, frame_idx):
                     waiting.setdefault(frame_idx, []).append(found)
         failed = {}
         for frame_idx in sorted(waiting):
@@ -176,10 +215,22 @@ class Engine:
                 failed[frame_idx] = error
         return failed
 
+    def _forgotten(self, found: TrackedObject, frame_idx: int) -> bool:
+        """Whether an answer is in the labels but not in memory: another day's."""
+        return self.corrections_condition and frame_idx not in found.bank.conditioning
+
     def _answer(self, found: TrackedObject, frame_idx: int) -> None:
-        prompts = found.prompts[frame_idx]
+        if self._forgotten(found, frame_idx) and found.answered.get(frame_idx):
+            remade = self.remaker.conditioning(found, frame_idx)
+            if remade and not found.pending(frame_idx):
+                return
+            if not remade:
+                found.answered.pop(frame_idx)
+        prompts = found.said(frame_idx)
         done = found.answered.get(frame_idx, 0)
-        past = int(found.tracked[frame_idx])
+        past = UNTRACKED
+        if frame_idx not in found.locked:
+            past = int(found.tracked[frame_idx])
         recall = previous = logits = None
         held = found.bank.at(frame_idx)
         refines = bool(done or (past and self._refines(found, frame_idx)))
@@ -192,7 +243,13 @@ class Engine:
         if past != UNTRACKED:
             reverse = past == BACKWARD
             self.zoom.rescale(found)
-            self.remake([found], frame_idx, reverse=reverse, depth=REFINE_DEPTH)
+            self.remaker.recent(
+                [found],
+                frame_idx,
+                reverse=reverse,
+                depth=REFINE_DEPTH,
+                stale_too=True,
+            )
             recall = found.bank.recall(
                 frame_idx,
                 reverse=reverse,
@@ -239,61 +296,8 @@ class Engine:
 
     def _refines(self, found: TrackedObject, frame_idx: int) -> bool:
         """Whether the first prompt goes on from the mask tracked in the frame."""
-        first = found.prompts[frame_idx][0]
+        first = found.said(frame_idx)[0]
         return frame_idx not in found.restarted and not isinstance(first, BoxPrompt)
-
-    def remake(
-        self,
-        objects: Sequence[TrackedObject],
-        frame_idx: int,
-        *,
-        reverse: bool,
-        depth: int | None = None,
-    ) -> None:
-        """Make recent memories again that were dropped, from labels and frames.
-
-        Parameters
-        ----------
-        objects
-            Whose memories; those that keep all need none.
-        frame_idx
-            The frame about to be tracked or refined.
-        reverse
-            Whether time runs backwards.
-        depth
-            How many frames back; None for all that memory attention reaches.
-        """
-        if not self.frames.zoom:
-            objects = [o for o in objects if o.bank.retention == "recent"]
-        if not objects:
-            return
-        reach = objects[0].bank.reach(frame_idx, reverse=reverse)[:depth]
-        for past in reversed(reach):  # the nearest last: it is kept longest
-            if not 0 <= past < self.tracker.n_frames:
-                continue
-            lacking = [o for o in objects if o.tracked[past] and self._lacks(o, past)]
-            if not lacking:
-                continue
-            with contextlib.suppress(FrameReadError):  # then it is simply missing
-                plane = self.store.read(past)
-                for found in lacking:
-                    window = self._window(found)
-                    features = self.frames.features(past, window=window)
-                    mask = plane == found.object_id
-                    memory = self.tracker.remake(past, window, features, mask)
-                    held = found.bank.at(past)
-                    if held is not None:
-                        memory = replace(memory, pointer=held.pointer)
-                    found.bank.add(memory, conditioning=False)
-
-    def _window(self, found: TrackedObject) -> Window:
-        return found.window or self.frames.whole
-
-    def _lacks(self, found: TrackedObject, frame_idx: int) -> bool:
-        if frame_idx in found.bank.conditioning:
-            return False
-        held = found.bank.at(frame_idx)
-        return held is None or not held.covers(self._window(found))
 
     def look_up(
         self,
@@ -305,7 +309,7 @@ class Engine:
     ) -> Answers:
         """Find objects in a frame from their memories; remembers nothing."""
         n_frames = self.tracker.n_frames
-        windows = [self._window(o) for o in objects]
+        windows = [self.remaker.window(o) for o in objects]
         recalls = [
             o.bank.recall(frame_idx, reverse=reverse, n_frames=n_frames, window=window)
             for o, window in zip(objects, windows, strict=True)
@@ -345,7 +349,7 @@ class Engine:
         memory = found.bank.neighbour(frame_idx, reverse=reverse)
         if memory is None or not memory.seen:
             return None
-        return self._logits(found, memory.frame_idx, memory, self._window(found))
+        return self._logits(found, memory.frame_idx, memory, self.remaker.window(found))
 
     def step(
         self,
@@ -370,8 +374,8 @@ class Engine:
         result = self.canvas.draw(frame_idx, answers, patches)
         for found in free:
             found.bank.add(answers[found.object_id], conditioning=False)
+        self.state.frame_done(frame_idx, answers, reverse=reverse)
         for found in objects:
-            found.tracked[frame_idx] = BACKWARD if reverse else FORWARD
             memory = answers[found.object_id]
             if self.zoom.move(found, memory, patches[found.object_id]):
                 self.moved.add(found.object_id)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection
 
     from torch import Tensor
 
@@ -202,7 +202,8 @@ class MemoryBank:
         n_frames
             Length of the stack.
         """
-        chosen = _closest(self.conditioning, frame_idx, self.max_conditioning)
+        near = closest(self.conditioning, frame_idx, self.max_conditioning)
+        chosen = {t: self.conditioning[t] for t in near}
         others = {t: m for t, m in self.conditioning.items() if t not in chosen}
         past = {**others, **self.recent}
         memories = [(memory, self._slots - 1) for memory in chosen.values()]
@@ -246,12 +247,15 @@ class MemoryBank:
         return past[min(past)] if past else None
 
 
-def _closest(
-    frames: Mapping[int, FrameMemory], frame_idx: int, limit: int | None
-) -> dict[int, FrameMemory]:
-    """Choose at most `limit` prompted frames: the last, the next, the nearest."""
+def closest(
+    frames: Collection[int], frame_idx: int, limit: int | None
+) -> dict[int, None]:
+    """Choose at most `limit` prompted frames: the last, the next, the nearest.
+
+    The order of the answer, of a dict's keys, is that of memory attention.
+    """
     if limit is None or len(frames) <= limit:
-        return dict(frames)
+        return dict.fromkeys(frames)
     before = [t for t in frames if t < frame_idx]
     after = [t for t in frames if t >= frame_idx]
     first = [max(before)] if before else []
@@ -259,4 +263,4 @@ def _closest(
     rest = sorted(
         (t for t in frames if t not in first), key=lambda t: (abs(t - frame_idx), t)
     )
-    return {t: frames[t] for t in [*first, *rest][:limit]}
+    return dict.fromkeys([*first, *rest][:limit])

@@ -5,16 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+import numpy as np
+
+from napari_sam2.tracking.objects import FROM_AFTER, FROM_BEFORE
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from napari_sam2.tracking.memory_bank import Recall
     from napari_sam2.tracking.objects import TrackedObject
 
+    Flags = NDArray[np.bool_]
+
 Direction: TypeAlias = Literal["forward", "backward", "both"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Pass:
     """One walk through the stack.
 
@@ -24,20 +32,22 @@ class Pass:
         Whether time runs backwards.
     frames
         The frames, in walking order.
-    begins
-        By object id, the frame from which the object takes part.
+    wanted
+        By object id, (T,) bool: the frames in which the object takes part.
     """
 
     reverse: bool
     frames: tuple[int, ...]
-    begins: dict[int, int]
+    wanted: Mapping[int, Flags]
 
     def takes(self, object_id: int, frame_idx: int) -> bool:
         """Whether an object takes part in a frame."""
-        begin = self.begins.get(object_id)
-        if begin is None:
-            return False
-        return frame_idx <= begin if self.reverse else frame_idx >= begin
+        return object_id in self.wanted and bool(self.wanted[object_id][frame_idx])
+
+    @property
+    def count(self) -> int:
+        """Number of frames, each counted once an object."""
+        return sum(int(flags.sum()) for flags in self.wanted.values())
 
 
 def check_frames(frames: Iterable[int] | None, n_frames: int) -> list[int]:
@@ -66,6 +76,7 @@ def plan_passes(
     direction: Direction,
     frames: Sequence[int],
     *,
+    everything: bool = False,
     before_prompts: bool = False,
 ) -> list[Pass]:
     """Lay out the walks of a propagation.
@@ -73,14 +84,18 @@ def plan_passes(
     Parameters
     ----------
     objects
-        Who takes part; each has a prompt.
+        Who takes part; each has an anchor.
     direction
-        "forward" begins at each object's first prompted frame, "backward" at its
-        last one; "both" walks forward from the first and then backward from it.
+        "forward" begins at each object's first anchor, "backward" at its last one;
+        "both" walks forward from every anchor to the next, and backward from the
+        first; stretches that only a later anchor made stale are walked backward
+        from it.
     frames
         The frames wanted, in ascending order.
+    everything
+        Walk through frames that are up to date too.
     before_prompts
-        Track objects before their first prompt too, as Meta's predictor does.
+        Track objects before their first anchor too, as Meta's predictor does.
 
     Raises
     ------
@@ -90,30 +105,43 @@ def plan_passes(
     if direction not in ("forward", "backward", "both"):
         msg = f"direction must be forward, backward or both, not {direction!r}."
         raise ValueError(msg)
+    ends = [o.anchors[0 if direction != "backward" else -1] for o in objects]
+    earliest, latest = min(ends, default=0), max(ends, default=0)
+    forward, backward = {}, {}
+    for found in objects:
+        n_frames = len(found.stale)
+        t = np.arange(n_frames)
+        asked = np.zeros(n_frames, np.bool_)
+        asked[list(frames)] = True
+        first, last = found.anchors[0], found.anchors[-1]
+        if before_prompts:
+            first, last = min(first, earliest), max(last, latest)
+        ahead = asked & (t >= first)
+        behind = asked & (t <= last)
+        if not everything:
+            ahead &= (found.stale & FROM_BEFORE) > 0
+            behind &= (found.stale & FROM_AFTER) > 0
+        elif direction == "both":
+            behind &= t < first
+        if direction == "both":
+            behind &= ~ahead
+        forward[found.object_id], backward[found.object_id] = ahead, behind
     passes = []
     if direction != "backward":
-        begins = {o.object_id: o.prompted_frames[0] for o in objects}
-        if before_prompts:
-            begins = dict.fromkeys(begins, min(begins.values(), default=0))
-        passes.append(_one_pass(begins, frames, reverse=False))
+        passes.append(_one_pass(forward, frames, reverse=False))
     if direction != "forward":
-        end = 0 if direction == "both" else -1
-        begins = {o.object_id: o.prompted_frames[end] for o in objects}
-        if before_prompts:
-            begins = dict.fromkeys(begins, max(begins.values(), default=0))
-        if direction == "both":  # the frame it begins at is done already
-            begins = {i: t - 1 for i, t in begins.items()}
-        passes.append(_one_pass(begins, frames, reverse=True))
+        passes.append(_one_pass(backward, frames, reverse=True))
     return passes
 
 
-def _one_pass(begins: dict[int, int], frames: Sequence[int], *, reverse: bool) -> Pass:
-    everyone = Pass(reverse=reverse, frames=(), begins=begins)
-    walked = [t for t in frames if any(everyone.takes(i, t) for i in begins)]
+def _one_pass(
+    wanted: Mapping[int, Flags], frames: Sequence[int], *, reverse: bool
+) -> Pass:
+    walked = [t for t in frames if any(flags[t] for flags in wanted.values())]
     return Pass(
         reverse=reverse,
         frames=tuple(reversed(walked) if reverse else walked),
-        begins=begins,
+        wanted=wanted,
     )
 
 

@@ -1,4 +1,4 @@
-"""The session: prompts in, label planes out, one frame at a time.
+"""The session: prompts in, label planes out, corrections anywhere, nothing lost.
 
 The engine yields and does not know who is watching; closing the generator stops
 it. One thread at a time may drive a session.
@@ -10,40 +10,23 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from napari_sam2.stacks import (
-    LabelsStore,
-    Stack,
-    open_labels_store,
-    open_stack,
-)
-from napari_sam2.tracking.engine import Engine
-from napari_sam2.tracking.frames import FrameEncoder
-from napari_sam2.tracking.memory_bank import MemoryBank
-from napari_sam2.tracking.objects import TrackedObject
-from napari_sam2.tracking.planning import check_frames, plan_passes
-from napari_sam2.tracking.prompt_checks import check_prompt, points_prompt
-from napari_sam2.tracking.prompts import BoxPrompt, MaskPrompt, PromptError
-from napari_sam2.tracking.tracker import Tracker
+from napari_sam2.tracking import edits, resuming
+from napari_sam2.tracking.planning import check_frames
+from napari_sam2.tracking.prompt_json import prompt_to_json
+from napari_sam2.tracking.prompts import MaskPrompt, PromptError
+from napari_sam2.tracking.session_prompts import PromptedSession
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Iterable
     from pathlib import Path
-    from types import TracebackType
 
     from numpy.typing import ArrayLike
 
     from napari_sam2.model import SAM2
-    from napari_sam2.stacks.labels_store import LabelsArray
-    from napari_sam2.tracking.memory_bank import Retention
-    from napari_sam2.tracking.planning import Direction
-    from napari_sam2.tracking.prompts import Prompt
-    from napari_sam2.tracking.results import FrameResult
-
-RECENT_CONDITIONING = 8
-GPU_BATCH = 32
+    from napari_sam2.stacks import Stack
 
 
-class Session:
+class Session(PromptedSession):
     """Prompted objects in one stack, segmented frame by frame.
 
     One thread at a time may drive a session; reading its labels is always safe.
@@ -59,6 +42,10 @@ class Session:
     labels
         Where labels go: a `LabelsStore` of the stack's shape, a ``.zarr`` path, or
         None for memory or a temporary folder, by size.
+    path
+        A folder ``NAME.sam2.zarr`` that keeps everything, labels included, as it is
+        done: after a crash `Session.open` goes on from there. There must be none of
+        that name yet.
     retention
         "recent" bounds memory by the number of objects and prompts and makes
         older memories again from the labels where they are needed; "all" keeps
@@ -68,342 +55,282 @@ class Session:
         default 8 under "recent" and all under "all".
     meta_behaviour
         Do as Meta's predictor does where we differ: corrections of tracked frames
-        count as recent frames and are lost when propagated over, and objects are
-        tracked before their first prompted frame too.
+        count as recent frames and are lost when propagated over, objects are
+        tracked before their first prompted frame too, and every propagation redoes
+        all its frames.
     zoom
         Look at each object through a window of a few times its size, for small
         objects in large frames; by default with ``nano`` and not with the official
         checkpoints, which see 1024 x 1024 pixels.
+
+    Raises
+    ------
+    StackError
+        If the stack cannot be opened.
+    SessionFileError
+        If there is something at `path` already, or it cannot be made.
     """
 
-    def __init__(
-        self,
-        model: SAM2,
-        stack: Stack | ArrayLike | str | Path,
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
         *,
-        axes: str | None = None,
-        contrast_limits: object = None,
-        labels: LabelsStore | str | Path | None = None,
-        retention: Retention = "recent",
-        max_conditioning: int | None = None,
-        meta_behaviour: bool = False,
-        zoom: bool | None = None,
-    ) -> None:
-        if zoom is None:
-            zoom = model.config.dense_prompts
-        if retention not in ("recent", "all"):
-            msg = f'retention must be "recent" or "all", not {retention!r}.'
-            raise ValueError(msg)
-        self._owns_stack = not isinstance(stack, Stack)
-        self.stack = open_stack(stack, axes=axes, contrast_limits=contrast_limits)
-        self.model = model
-        self._owns_store = not isinstance(labels, LabelsStore)
-        self._store = (
-            labels
-            if isinstance(labels, LabelsStore)
-            else open_labels_store(self.stack.shape, path=labels)
-        )
-        if self._store.shape != self.stack.shape:
-            msg = (
-                f"The labels have shape {self._store.shape} but the stack "
-                f"{self.stack.shape}; give labels of the stack's shape."
-            )
-            raise ValueError(msg)
-        if max_conditioning is None and retention == "recent":
-            max_conditioning = RECENT_CONDITIONING
-        self._retention: Retention = retention
-        self._max_conditioning = max_conditioning
-        self._meta = meta_behaviour
-        self._engine = Engine(
-            frames=FrameEncoder(self.stack, model, zoom=zoom),
-            tracker=Tracker(model, self.stack.shape),
-            store=self._store,
-            corrections_condition=not meta_behaviour,
-            batch=GPU_BATCH if model.device.type == "cuda" else 1,
-        )
-        self._objects = self._engine.objects
+        model: SAM2 | None = None,
+        stack: Stack | ArrayLike | str | Path | None = None,
+        device: str = "auto",
+    ) -> Self:
+        """Go on with a session that was kept in a folder.
 
-    @property
-    def labels(self) -> LabelsArray:
-        """(T, Y, X) labels, for a napari Labels layer; filled frame by frame."""
-        return self._store.array
+        Nothing is computed: memories are made again from the labels when they are
+        needed. An edit that a crash cut off is finished first.
 
-    @property
-    def object_ids(self) -> list[int]:
-        """Ids of all objects, in order."""
-        return sorted(self._objects)
-
-    @property
-    def prompts(self) -> list[Prompt]:
-        """All prompts, by object and frame, in the order in which they were given."""
-        return [
-            prompt
-            for object_id in self.object_ids
-            for frame_idx in self._objects[object_id].prompted_frames
-            for prompt in self._objects[object_id].prompts[frame_idx]
-        ]
-
-    def bank(self, object_id: int) -> MemoryBank:
-        """Return what is remembered of an object, to look at.
+        Parameters
+        ----------
+        path
+            The folder ``NAME.sam2.zarr``.
+        model
+            By default the one that was used, loaded again.
+        stack
+            By default the file that was used. Needed if it was an array in memory,
+            or has moved.
+        device
+            Where to load the model.
 
         Raises
         ------
-        KeyError
-            If there is no such object.
+        SessionFileError
+            If the folder, the model or the stack cannot be used; says what to do.
         """
-        return self._object(object_id).bank
+        return resuming.resume(cls, path, model=model, stack=stack, device=device)
 
-    def add_points(
-        self,
-        object_id: int,
-        frame: int,
-        points: ArrayLike,
-        labels: ArrayLike = 1,
-        *,
-        replace: bool = False,
-    ) -> None:
-        """Click on an object, or beside it.
+    def lock(self, object_id: int, frames: int | Iterable[int]) -> None:
+        """Keep an object's labels in some frames as they are.
 
-        Clicks refine the answer to earlier prompts in the frame, and what was
-        tracked there.
+        They are not tracked again, other objects do not cover them, and they feed
+        the memory as if they had been painted.
 
         Parameters
         ----------
         object_id
-            The object's value in the labels, from 1; a new one makes an object.
-        frame
-            Frame of the stack.
-        points
-            (N, 2) floats (y, x) in pixels, pixel centres at integers.
-        labels
-            (N,) 1 on the object, 0 beside it; one number for all.
-        replace
-            Forget what was said about the object in this frame before.
-
-        Raises
-        ------
-        PromptError
-            If the frame, a point, a label or the id cannot be used.
-        """
-        prompt = points_prompt(object_id, frame, points, labels)
-        self.add_prompt(prompt, replace=replace)
-
-    def add_box(self, object_id: int, frame: int, box: ArrayLike) -> None:
-        """Draw a box around an object; it replaces an earlier one in the frame.
-
-        Parameters
-        ----------
-        object_id, frame
-            As in `add_points`.
-        box
-            (y, x, y2, x2): rows y <= r < y2, columns x <= c < x2.
-
-        Raises
-        ------
-        PromptError
-            If the frame, the box or the id cannot be used.
-        """
-        edges = np.asarray(box, dtype=np.float64).reshape(-1).tolist()
-        if len(edges) != 4:
-            msg = f"A box is (y, x, y2, x2), four numbers, not {len(edges)}."
-            raise PromptError(msg)
-        y, x, y2, x2 = edges
-        self.add_prompt(
-            BoxPrompt(object_id=object_id, frame_idx=frame, box=(y, x, y2, x2))
-        )
-
-    def add_mask(self, object_id: int, frame: int, mask: ArrayLike) -> None:
-        """Give an object's mask; it replaces what was said in the frame before.
-
-        Parameters
-        ----------
-        object_id, frame
-            As in `add_points`.
-        mask
-            (Y, X) bool; all False says that the object is not in the frame.
-
-        Raises
-        ------
-        PromptError
-            If the frame, the mask's shape or the id cannot be used.
-        """
-        self.add_prompt(MaskPrompt.from_array(object_id, frame, mask))
-
-    def add_prompt(self, prompt: Prompt, *, replace: bool = False) -> None:
-        """Add a prompt made elsewhere, for example by `read_prompts_csv`.
-
-        Raises
-        ------
-        PromptError
-            If it cannot be used on this stack.
-        """
-        check_prompt(prompt, self.stack.shape, int(np.iinfo(self._store.dtype).max))
-        found = self._objects.get(prompt.object_id)
-        if found is None:
-            found = TrackedObject(
-                object_id=prompt.object_id,
-                bank=MemoryBank(
-                    config=self.model.config,
-                    retention=self._retention,
-                    max_conditioning=self._max_conditioning,
-                ),
-                tracked=np.zeros(self.stack.n_frames, np.uint8),
-            )
-            self._objects[prompt.object_id] = found
-        replace = replace or isinstance(prompt, MaskPrompt)
-        found.add_prompt(prompt, replace=replace)
-
-    def clear_prompts(self, object_id: int, frame: int) -> None:
-        """Forget what was said about an object in a frame, and its pixels there.
-
-        An object without any prompt left is forgotten; its labels in other frames
-        stay.
+            An object with pixels in the labels.
+        frames
+            One frame or several. Where the object has no pixels, it is kept absent.
 
         Raises
         ------
         KeyError
             If there is no such object.
-        """
-        found = self._object(object_id)
-        if not found.clear_prompts(frame):
-            return
-        self._engine.canvas.erase(object_id, frame)
-        if not found.prompts:
-            del self._objects[object_id]
-
-    def remove_object(self, object_id: int) -> None:
-        """Forget an object and take its pixels out of all frames.
-
-        Raises
-        ------
-        KeyError
-            If there is no such object.
-        """
-        if object_id not in self._engine.canvas.drawn:
-            self._object(object_id)
-        self._objects.pop(object_id, None)
-        self._engine.canvas.erase_everywhere(object_id)
-
-    def preview(self, frame: int) -> FrameResult:
-        """Answer the prompts in a frame, at once.
-
-        The answers are written to the labels. Where no object is prompted, those
-        with prompts elsewhere are looked up from memory instead, and nothing is
-        written.
-
-        Parameters
-        ----------
-        frame
-            Frame of the stack.
-
-        Raises
-        ------
         IndexError
             If there is no such frame.
-        FrameReadError
-            If the frame cannot be read.
         """
-        check_frames([frame], self.stack.n_frames)
-        prompted = [o for o in self._sorted() if frame in o.prompts]
-        if prompted:
-            failed = self._engine.settle(prompted, [frame])
-            if failed:
-                raise failed[frame]
-            answers = {o.object_id: o.bank.at(frame) for o in prompted}
-            known = {i: memory for i, memory in answers.items() if memory is not None}
-            return self._engine.canvas.draw(frame, known)
-        self._engine.settle(self._sorted())
-        others = [o for o in self._sorted() if o.bank.conditioning]
-        self._engine.enter(others, frame, reverse=False)
-        found = self._engine.look_up(others, frame, reverse=False)
-        return self._engine.canvas.compose(frame, found)
+        self._state.get(object_id)
+        found = self._state.objects[object_id]
+        wanted = [t for t in self._frames(frames) if t not in found.locked]
+        masks = [self._mask(object_id, t) for t in wanted]
+        if masks:
+            self._state.lock(masks)
+            self._log({"do": "lock", "masks": [prompt_to_json(m) for m in masks]})
 
-    def propagate(
-        self,
-        direction: Direction = "forward",
-        frames: Iterable[int] | None = None,
-        object_ids: Iterable[int] | None = None,
-    ) -> Generator[FrameResult, None, None]:
-        """Segment frame after frame.
+    def unlock(self, object_id: int, frames: int | Iterable[int]) -> None:
+        """Let an object be tracked again in frames that were locked.
 
-        Each frame's labels are written before it is yielded. Closing the generator
-        stops within a frame and leaves everything yielded so far in place.
+        Raises
+        ------
+        KeyError
+            If there is no such object.
+        IndexError
+            If there is no such frame.
+        """
+        wanted = self._frames(frames)
+        self._state.unlock(object_id, wanted)
+        self._log({"do": "unlock", "object": object_id, "frames": wanted})
 
-        Parameters
-        ----------
-        direction
-            "forward" from each object's first prompted frame, "backward" from its
-            last, or "both": forward from the first and then backward from it. In
-            "both" a frame comes twice if objects begin at different frames.
-        frames
-            Only these frames, for example ``range(100, 200)``.
-        object_ids
-            Only these objects; the others' labels stay, except where a new answer
-            covers them.
+    def locked(self, object_id: int) -> list[int]:
+        """Return the frames in which an object is locked, in order.
+
+        Raises
+        ------
+        KeyError
+            If there is no such object.
+        """
+        return sorted(self._state.get(object_id).locked)
+
+    def stale(self, object_id: int) -> list[int]:
+        """Return the frames in which an object is yet to be tracked (again).
+
+        Raises
+        ------
+        KeyError
+            If there is no such object.
+        """
+        return [int(t) for t in np.flatnonzero(self._state.get(object_id).stale)]
+
+    def swap(self, first: int, second: int, start: int = 0) -> None:
+        """Let two objects trade places from a frame on: their identities were mixed up.
+
+        Labels, prompts and locks go along. What they are in the first of these frames
+        becomes a prompt, so that earlier corrections do not run over it.
+
+        Raises
+        ------
+        KeyError
+            If one of the objects does not exist.
+        IndexError
+            If there is no such frame.
+        PromptError
+            If both are the same.
+        """
+        for object_id in (first, second):
+            self._state.get(object_id)
+        self._distinct(first, second)
+        self._exchange("swap", first, second, start)
+
+    def split(self, object_id: int, start: int, new_id: int | None = None) -> int:
+        """Let what an object is from a frame on be a new object.
 
         Returns
         -------
-        generator of FrameResult
-            A frame that cannot be read has `error` set, and tracking goes on.
+        int
+            The new object's id: `new_id`, or the next free one.
 
         Raises
         ------
-        PromptError
-            If nothing, or one of the objects asked for, has no prompt.
+        KeyError
+            If there is no such object.
         IndexError
-            If one of the frames does not exist.
-        FrameReadError
-            When the only prompted frame of an object cannot be read.
+            If there is no such frame, or it is the first.
+        PromptError
+            If `new_id` is taken.
         """
-        objects = self._chosen(object_ids)
-        passes = plan_passes(
-            objects,
-            direction,
-            check_frames(frames, self.stack.n_frames),
-            before_prompts=self._meta,
+        self._state.get(object_id)
+        taken = self._state.objects.keys() | self._state.drawn.keys()
+        if new_id is None:
+            new_id = max(taken) + 1
+        if new_id in taken or not 0 < new_id <= np.iinfo(self._store.dtype).max:
+            msg = f"Object id {new_id} cannot be given to a new object; choose another."
+            raise PromptError(msg)
+        if start < 1:
+            msg = f"Frame {start} has nothing before it to be split from."
+            raise IndexError(msg)
+        self._exchange("split", object_id, new_id, start)
+        return new_id
+
+    def _exchange(self, what: str, first: int, second: int, start: int) -> None:
+        (start,) = self._frames(start)
+        plane = self._store.read(start)
+        masks = [
+            MaskPrompt.from_array(first, start, plane == second),
+            MaskPrompt.from_array(second, start, plane == first),
+        ]
+        edits.exchange(self._state, first, second, start, masks)
+        self._log_edit(what, first, second, start, masks)
+        self._edit(
+            [t for t in self._state.frames_drawn(first) if t >= start],
+            edits.relabelling({first: second, second: first}),
         )
-        return self._engine.run(objects, passes)
 
-    def close(self) -> None:
-        """Let go of the stack's file and of temporary labels made here."""
-        self._engine.frames.clear()
-        self._objects.clear()
-        if self._owns_store:
-            self._store.close()
-        if self._owns_stack:
-            self.stack.close()
+    def merge(self, source: int, target: int, start: int = 0) -> None:
+        """Join one object into another from a frame on.
 
-    def __enter__(self) -> Self:
-        """Give the session itself."""
-        return self
+        Parameters
+        ----------
+        source
+            Ends at `start`; is forgotten if it had nothing before.
+        target
+            Is both from then on.
+        start
+            First frame in which they are one.
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        Raises
+        ------
+        KeyError
+            If one of the objects does not exist.
+        IndexError
+            If there is no such frame.
+        PromptError
+            If both are the same.
+        """
+        a, b = (self._state.get(i) for i in (source, target))
+        self._distinct(source, target)
+        (start,) = self._frames(start)
+        fixed = {start, *(t for t in (*a.anchors, *b.anchors) if t > start)}
+        masks = []
+        for t in sorted(fixed):
+            plane = self._store.read(t)
+            both = (plane == source) | (plane == target)
+            masks.append(MaskPrompt.from_array(target, t, both))
+        edits.merge(self._state, source, target, start, masks)
+        self._log_edit("merge", source, target, start, masks)
+        self._edit(
+            [t for t in self._state.frames_drawn(source) if t >= start],
+            edits.relabelling({source: target}),
+        )
+
+    def undo(self) -> str | None:
+        """Take the latest step back: a prompt, an edit or a propagation.
+
+        Labels go back with it, except where they were changed by others since.
+
+        Returns
+        -------
+        str or None
+            What was taken back, in words; None if there was nothing.
+        """
+        return self._turn(undo=True)
+
+    def redo(self) -> str | None:
+        """Do again what `undo` took back last; see there."""
+        return self._turn(undo=False)
+
+    @property
+    def undoable(self) -> list[str]:
+        """What `undo` would take back, the latest last."""
+        return [step.name for step in self._state.history.done]
+
+    @property
+    def redoable(self) -> list[str]:
+        """What `redo` would do again, the next last."""
+        return [step.name for step in self._state.history.undone]
+
+    def _turn(self, *, undo: bool) -> str | None:
+        step = self._state.turn(undo=undo)
+        if step is None:
+            return None
+        self._log({"do": "undo" if undo else "redo"})
+        history = self._state.history
+        self._store.on_write = None  # turning a step is not one
+        try:
+            for t, turn in history.planes(step, self._store.dtype, undo=undo):
+                self._edit([t], turn, last=False)
+        finally:
+            self._store.on_write = history.note
+        self._log({"do": "done"})
+        return step.name
+
+    def _log_edit(
+        self, what: str, first: int, second: int, start: int, masks: list[MaskPrompt]
     ) -> None:
-        """Close the session."""
-        self.close()
+        self._log(
+            {
+                "do": what,
+                "first": first,
+                "second": second,
+                "start": start,
+                "masks": [prompt_to_json(mask) for mask in masks],
+            }
+        )
 
-    def _object(self, object_id: int) -> TrackedObject:
-        found = self._objects.get(object_id)
-        if found is None:
-            known = ", ".join(map(str, self.object_ids)) or "none"
-            msg = f"There is no object {object_id}; prompted objects: {known}."
-            raise KeyError(msg)
-        return found
+    def _frames(self, frames: int | Iterable[int]) -> list[int]:
+        """Return frames as a list, after checking that they exist."""
+        wanted = [frames] if isinstance(frames, int | np.integer) else frames
+        return check_frames(wanted, self.stack.n_frames)
 
-    def _sorted(self) -> list[TrackedObject]:
-        return [self._objects[i] for i in self.object_ids]
+    def _mask(self, object_id: int, frame_idx: int) -> MaskPrompt:
+        plane = self._store.read(frame_idx)
+        return MaskPrompt.from_array(object_id, frame_idx, plane == object_id)
 
-    def _chosen(self, object_ids: Iterable[int] | None) -> list[TrackedObject]:
-        wanted = self.object_ids if object_ids is None else sorted(set(object_ids))
-        unknown = [i for i in wanted if i not in self._objects]
-        if unknown:
-            msg = f"Object {unknown[0]} has no prompt; click on it in some frame first."
+    def _distinct(self, first: int, second: int) -> None:
+        if first == second:
+            msg = f"Object {first} was named twice; name two different objects."
             raise PromptError(msg)
-        if not wanted:
-            msg = "No object has a prompt; click on one in some frame first."
-            raise PromptError(msg)
-        return [self._objects[i] for i in wanted]

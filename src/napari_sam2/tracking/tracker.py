@@ -153,8 +153,10 @@ class Tracker:
         window: Window,
         features: ImageFeatures,
         mask: NDArray[np.bool_],
+        *,
+        prompted: bool = False,
     ) -> FrameMemory:
-        """Make the memory of a tracked frame again from its label.
+        """Make the memory of a frame again from its label.
 
         Parameters
         ----------
@@ -162,11 +164,13 @@ class Tracker:
             The frame, and the part of it that the features cover.
         mask
             (Y, X) where the object is in the frame; empty if it was absent.
+        prompted
+            Whether prompts made it.
         """
         output = self.model.decode_mask_prompt(
             features, self._input_mask(mask[window.place])
         )
-        spatial = self._spatial(features, output, prompted=False)
+        spatial = self._spatial(features, output, prompted=prompted)
         return frame_memories(frame_idx, window, output, spatial)[0]
 
     def logits_from_mask(self, mask: NDArray[np.bool_], window: Window) -> Tensor:

@@ -117,7 +117,7 @@ class Zoom:
         """
         if not self.frames.zoom:
             return Look(window=whole(self.shape))
-        prompts = found.prompts[frame_idx]
+        prompts = found.said(frame_idx)
         if found.tracked[frame_idx] == UNTRACKED and all(
             isinstance(prompt, PointPrompt) for prompt in prompts
         ):

@@ -1,0 +1,372 @@
+"""What a session is made of, and its walk through the stack, frame by frame.
+
+`session_prompts` adds prompts to it, `session` locks, edits, undo and reopening.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import zlib
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from napari_sam2.stacks import LabelsStore, Stack, open_labels_store, open_stack
+from napari_sam2.tracking.engine import Engine
+from napari_sam2.tracking.frames import FrameEncoder
+from napari_sam2.tracking.memory_bank import MemoryBank
+from napari_sam2.tracking.objects import BACKWARD
+from napari_sam2.tracking.planning import check_frames, plan_passes
+from napari_sam2.tracking.prompts import PromptError
+from napari_sam2.tracking.session_file import (
+    SessionFolder,
+    create_session,
+    make_header,
+)
+from napari_sam2.tracking.state import SessionState
+from napari_sam2.tracking.tracker import Tracker
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from numpy.typing import ArrayLike
+
+    from napari_sam2.model import SAM2
+    from napari_sam2.stacks.labels_store import LabelsArray
+    from napari_sam2.tracking.edits import PlaneEdit
+    from napari_sam2.tracking.memory_bank import Retention
+    from napari_sam2.tracking.objects import TrackedObject
+    from napari_sam2.tracking.planning import Direction, Pass
+    from napari_sam2.tracking.prompts import Prompt
+    from napari_sam2.tracking.results import FrameResult
+
+RECENT_CONDITIONING = 8
+GPU_BATCH = 32
+
+
+class SessionCore:
+    """Previews and propagation; see `Session`."""
+
+    def __init__(
+        self,
+        model: SAM2,
+        stack: Stack | ArrayLike | str | Path,
+        *,
+        axes: str | None = None,
+        contrast_limits: object = None,
+        labels: LabelsStore | str | Path | None = None,
+        path: str | Path | SessionFolder | None = None,
+        retention: Retention = "recent",
+        max_conditioning: int | None = None,
+        meta_behaviour: bool = False,
+        zoom: bool | None = None,
+    ) -> None:
+        if zoom is None:
+            zoom = model.config.dense_prompts
+        if retention not in ("recent", "all"):
+            msg = f'retention must be "recent" or "all", not {retention!r}.'
+            raise ValueError(msg)
+        if path is not None and labels is not None:
+            msg = "A session with a path keeps its labels there; leave labels out."
+            raise ValueError(msg)
+        if max_conditioning is None and retention == "recent":
+            max_conditioning = RECENT_CONDITIONING
+        self._owns_stack = not isinstance(stack, Stack)
+        self.stack = open_stack(stack, axes=axes, contrast_limits=contrast_limits)
+        self.model = model
+        self._settings: dict[str, Any] = {
+            "retention": retention,
+            "max_conditioning": max_conditioning,
+            "meta_behaviour": meta_behaviour,
+            "zoom": zoom,
+        }
+        self._folder: SessionFolder | None = None
+        self._owns_store = not isinstance(labels, LabelsStore)
+        try:
+            if isinstance(path, SessionFolder):
+                self._folder = path
+            elif path is not None:
+                header = make_header(model, self.stack, self._settings)
+                self._folder = create_session(path, header)
+            self._store = self._labels_store(labels)
+        except BaseException:
+            if self._owns_stack:
+                self.stack.close()
+            raise
+        self._state = SessionState(
+            n_frames=self.stack.n_frames,
+            new_bank=partial(
+                MemoryBank,
+                config=model.config,
+                retention=retention,
+                max_conditioning=max_conditioning,
+            ),
+        )
+        self._store.on_write = self._state.history.note
+        self._engine = Engine(
+            frames=FrameEncoder(self.stack, model, zoom=zoom),
+            tracker=Tracker(model, self.stack.shape),
+            store=self._store,
+            state=self._state,
+            corrections_condition=not meta_behaviour,
+            batch=GPU_BATCH if model.device.type == "cuda" else 1,
+        )
+
+    def _labels_store(self, labels: LabelsStore | str | Path | None) -> LabelsStore:
+        if self._folder is not None:
+            return self._folder.store
+        if not isinstance(labels, LabelsStore):
+            return open_labels_store(self.stack.shape, path=labels)
+        if labels.shape != self.stack.shape:
+            msg = (
+                f"The labels have shape {labels.shape} but the stack "
+                f"{self.stack.shape}; give labels of the stack's shape."
+            )
+            raise ValueError(msg)
+        return labels
+
+    @property
+    def labels(self) -> LabelsArray:
+        """(T, Y, X) labels, for a napari Labels layer; filled frame by frame."""
+        return self._store.array
+
+    @property
+    def path(self) -> Path | None:
+        """The session's folder, or None if it has none."""
+        return None if self._folder is None else self._folder.path
+
+    @property
+    def object_ids(self) -> list[int]:
+        """Ids of all objects, in order."""
+        return sorted(self._state.objects)
+
+    @property
+    def prompts(self) -> list[Prompt]:
+        """All prompts, by object and frame, in the order in which they were given."""
+        return [
+            prompt
+            for found in self._sorted()
+            for frame_idx in found.prompted_frames
+            for prompt in found.prompts[frame_idx]
+        ]
+
+    def bank(self, object_id: int) -> MemoryBank:
+        """Return what is remembered of an object, to look at.
+
+        Raises
+        ------
+        KeyError
+            If there is no such object.
+        """
+        return self._state.get(object_id).bank
+
+    def preview(self, frame: int) -> FrameResult:
+        """Answer the prompts in a frame, at once.
+
+        The answers are written to the labels. Where no object is prompted, those
+        with prompts elsewhere are looked up from memory instead, and nothing is
+        written.
+
+        Parameters
+        ----------
+        frame
+            Frame of the stack.
+
+        Raises
+        ------
+        IndexError
+            If there is no such frame.
+        FrameReadError
+            If the frame cannot be read.
+        """
+        check_frames([frame], self.stack.n_frames)
+        prompted = [o for o in self._sorted() if o.said(frame)]
+        if prompted:
+            failed = self._engine.settle(prompted, [frame])
+            if failed:
+                raise failed[frame]
+            answers = {o.object_id: o.bank.at(frame) for o in prompted}
+            known = {i: memory for i, memory in answers.items() if memory is not None}
+            result = self._engine.canvas.draw(frame, known)
+            self._log({"do": "preview", "frame": frame})
+            return result
+        self._engine.settle(self._sorted())
+        self._engine.enter(self._sorted(), frame, reverse=False)
+        others = [o for o in self._sorted() if o.bank.conditioning]
+        found = self._engine.look_up(others, frame, reverse=False)
+        return self._engine.canvas.compose(frame, found)
+
+    def propagate(
+        self,
+        direction: Direction = "forward",
+        frames: Iterable[int] | None = None,
+        object_ids: Iterable[int] | None = None,
+        *,
+        everything: bool = False,
+    ) -> Generator[FrameResult, None, None]:
+        """Segment frame after frame, those that are not up to date.
+
+        After a correction that is the corrected object alone, from the corrected
+        frame to the next prompted or locked one. Each frame's labels are written
+        before it is yielded. Closing the generator stops within a frame and leaves
+        everything yielded so far in place.
+
+        Parameters
+        ----------
+        direction
+            "forward" from prompted frames to the next, "backward" likewise, or
+            "both": forward, and backward where only that is left to do. In "both" a
+            frame comes twice if it is reached from both sides.
+        frames
+            Only these frames, for example ``range(100, 200)``.
+        object_ids
+            Only these objects; the others' labels stay, except where a new answer
+            covers them.
+        everything
+            Redo what is up to date as well.
+
+        Returns
+        -------
+        generator of FrameResult
+            A frame that cannot be read has `error` set, and tracking goes on.
+
+        Raises
+        ------
+        PromptError
+            If nothing, or one of the objects asked for, has no prompt.
+        IndexError
+            If one of the frames does not exist.
+        FrameReadError
+            When the only prompted frame of an object cannot be read.
+        """
+        objects, passes = self._plan(direction, frames, object_ids, everything)
+        asked = {
+            "direction": direction,
+            "frames": None if frames is None else sorted({*map(int, frames)}),
+            "objects": [o.object_id for o in objects],
+            "everything": everything,
+        }
+        return self._run(objects, passes, asked)
+
+    def frames_to_do(
+        self,
+        direction: Direction = "forward",
+        frames: Iterable[int] | None = None,
+        object_ids: Iterable[int] | None = None,
+        *,
+        everything: bool = False,
+    ) -> int:
+        """Return how many results `propagate` would yield; 0 if all is up to date."""
+        _, passes = self._plan(direction, frames, object_ids, everything)
+        return sum(len(walk.frames) for walk in passes)
+
+    def _plan(
+        self,
+        direction: Direction,
+        frames: Iterable[int] | None,
+        object_ids: Iterable[int] | None,
+        everything: bool,
+    ) -> tuple[list[TrackedObject], list[Pass]]:
+        objects = self._chosen(object_ids)
+        meta = bool(self._settings["meta_behaviour"])
+        return objects, plan_passes(
+            objects,
+            direction,
+            check_frames(frames, self.stack.n_frames),
+            everything=everything or meta,
+            before_prompts=meta,
+        )
+
+    def _run(
+        self, objects: list[TrackedObject], passes: list[Pass], asked: dict[str, Any]
+    ) -> Generator[FrameResult, None, None]:
+        """Keep the books of a propagation: undo and journal."""
+        if not any(walk.frames for walk in passes):
+            return
+        ids = asked["objects"]
+        name = f"{asked['direction']} propagation"
+        step = self._state.begin(name, ids)
+        self._log({"do": "propagate", **asked})
+        with contextlib.closing(self._engine.run(objects, passes)) as running:
+            while (result := next(running, None)) is not None:
+                reverse = any(
+                    self._state.objects[i].tracked[result.frame_idx] == BACKWARD
+                    for i in result.scores
+                )
+                self._log(
+                    {
+                        "do": "frame",
+                        "t": result.frame_idx,
+                        "objects": list(result.scores),
+                        "back": reverse,
+                    }
+                )
+                yield result
+                if step not in self._state.history.done[-1:]:
+                    # Something else was done meanwhile, and is undone by itself.
+                    alive = [i for i in ids if i in self._state.objects]
+                    step = self._state.begin(name, alive)
+                    self._log({"do": "continue", "objects": alive})
+
+    def _edit(
+        self, frames: Sequence[int], edit: PlaneEdit, *, last: bool = True
+    ) -> None:
+        """Change label planes, so that a crash in between can be made good."""
+        for t in frames:
+            before = self._store.read(t)
+            after = edit(before)
+            if not np.array_equal(before, after):
+                if self._folder is not None:
+                    checksum = zlib.crc32(np.ascontiguousarray(after).tobytes())
+                    self._log({"do": "plane", "t": t, "crc": checksum})
+                self._store.write(t, after)
+        if last:
+            self._log({"do": "done"})
+
+    def _log(self, entry: dict[str, Any]) -> None:
+        if self._folder is not None:
+            self._folder.write(entry)
+
+    def close(self) -> None:
+        """Let go of the stack's file and of temporary labels made here."""
+        self._engine.frames.clear()
+        self._state.objects.clear()
+        self._state.history.close()
+        self._store.on_write = None
+        if self._folder is not None:
+            self._folder.close()
+            self._folder = None  # a generator that is closed later writes nothing
+        if self._owns_store:
+            self._store.close()
+        if self._owns_stack:
+            self.stack.close()
+
+    def __enter__(self) -> Self:
+        """Give the session itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the session."""
+        self.close()
+
+    def _sorted(self) -> list[TrackedObject]:
+        return [self._state.objects[i] for i in self.object_ids]
+
+    def _chosen(self, object_ids: Iterable[int] | None) -> list[TrackedObject]:
+        wanted = self.object_ids if object_ids is None else sorted(set(object_ids))
+        unknown = [i for i in wanted if i not in self._state.objects]
+        if unknown:
+            msg = f"Object {unknown[0]} has no prompt; click on it in some frame first."
+            raise PromptError(msg)
+        if not wanted:
+            msg = "No object has a prompt; click on one in some frame first."
+            raise PromptError(msg)
+        return [self._state.objects[i] for i in wanted]

@@ -1,0 +1,219 @@
+"""What a session knows, pixels and network aside: objects, their past, undo.
+
+A session does its work and tells the state; a reopened one tells the state what the
+journal says. So there is one bookkeeping for both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_sam2.tracking.history import History
+from napari_sam2.tracking.objects import (
+    BACKWARD,
+    FORWARD,
+    FRESH,
+    UNTRACKED,
+    TrackedObject,
+)
+from napari_sam2.tracking.prompts import MaskPrompt, PromptError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_sam2.tracking.history import Step
+    from napari_sam2.tracking.memory_bank import MemoryBank
+    from napari_sam2.tracking.objects import Snapshot
+    from napari_sam2.tracking.prompts import Prompt
+
+
+@dataclass(kw_only=True)
+class SessionState:
+    """The objects of a session and what was done to them.
+
+    Attributes
+    ----------
+    n_frames
+        Length of the stack.
+    new_bank
+        Makes the memory of a new object.
+    objects
+        By id.
+    drawn
+        By id, in which frames (T,) an object was drawn; kept when its last prompt
+        is cleared.
+    removed
+        Ids that were deleted everywhere.
+    history
+        What can be undone.
+    """
+
+    n_frames: int
+    new_bank: Callable[[], MemoryBank]
+    objects: dict[int, TrackedObject] = field(default_factory=dict)
+    drawn: dict[int, NDArray[np.bool_]] = field(default_factory=dict)
+    removed: set[int] = field(default_factory=set)
+    history: History = field(default_factory=History)
+
+    def get(self, object_id: int) -> TrackedObject:
+        """Return an object.
+
+        Raises
+        ------
+        KeyError
+            If there is no such object.
+        """
+        found = self.objects.get(object_id)
+        if found is None:
+            known = ", ".join(map(str, sorted(self.objects))) or "none"
+            msg = f"There is no object {object_id}; prompted objects: {known}."
+            raise KeyError(msg)
+        return found
+
+    def begin(self, name: str, object_ids: Iterable[int]) -> Step:
+        """Begin a step that may change objects; see `History.begin`."""
+        return self.history.begin(name, self._snapshots(object_ids))
+
+    def _snapshots(self, object_ids: Iterable[int]) -> dict[int, Snapshot | None]:
+        return {
+            i: self.objects[i].snapshot() if i in self.objects else None
+            for i in object_ids
+        }
+
+    def turn(self, *, undo: bool) -> Step | None:
+        """Take the latest step back, or the latest one taken back forth again.
+
+        Returns
+        -------
+        Step or None
+            Whose planes are to be turned as well; None if there is no step.
+        """
+        source = self.history.done if undo else self.history.undone
+        if not source:
+            return None
+        step = source.pop()
+        other = self._snapshots(step.states)
+        for object_id, before in step.states.items():
+            if before is None:
+                self.objects.pop(object_id, None)
+            else:
+                self.made(object_id).restore(before)
+        step.states = other
+        (self.history.undone if undo else self.history.done).append(step)
+        return step
+
+    def made(self, object_id: int) -> TrackedObject:
+        """Return an object, new if need be."""
+        self.removed.discard(object_id)
+        if object_id not in self.objects:
+            self.objects[object_id] = TrackedObject.new(
+                object_id, self.new_bank(), self.n_frames
+            )
+        return self.objects[object_id]
+
+    def note_drawn(self, object_id: int, frame_idx: int) -> None:
+        """Note that an object may have pixels in a frame."""
+        if object_id not in self.drawn:
+            self.drawn[object_id] = np.zeros(self.n_frames, np.bool_)
+        self.drawn[object_id][frame_idx] = True
+
+    def frames_drawn(self, object_id: int, start: int = 0) -> list[int]:
+        """Return the frames from `start` on in which an object may have pixels."""
+        drawn = self.drawn.get(object_id)
+        if drawn is None:
+            return []
+        return [int(t) for t in np.flatnonzero(drawn) if t >= start]
+
+    def add_prompt(self, prompt: Prompt, *, replace: bool) -> None:
+        """Add a prompt, and its object if it is new.
+
+        Raises
+        ------
+        PromptError
+            If the object is locked in the frame.
+        """
+        found = self.objects.get(prompt.object_id)
+        if found is not None and prompt.frame_idx in found.locked:
+            msg = (
+                f"Object {prompt.object_id} is locked in frame {prompt.frame_idx}; "
+                "unlock it there first."
+            )
+            raise PromptError(msg)
+        verb = "mask of" if isinstance(prompt, MaskPrompt) else "prompt on"
+        self.begin(f"{verb} {prompt.object_id}", [prompt.object_id])
+        replace = replace or isinstance(prompt, MaskPrompt)
+        self.made(prompt.object_id).add_prompt(prompt, replace=replace)
+
+    def clear_prompts(self, object_id: int, frame_idx: int) -> bool:
+        """Forget an object's prompts in a frame; say if there were any."""
+        found = self.get(object_id)
+        if frame_idx not in found.prompts:
+            return False
+        self.begin(f"clear prompts of {object_id}", [object_id])
+        found.clear_prompts(frame_idx)
+        found.tracked[frame_idx] = UNTRACKED  # its pixels go, too
+        if not found.anchors:
+            del self.objects[object_id]
+        return True
+
+    def remove(self, object_id: int) -> list[int]:
+        """Forget an object; return the frames in which it may have pixels.
+
+        Raises
+        ------
+        KeyError
+            If there is no such object, not even drawn earlier.
+        """
+        if object_id not in self.drawn or object_id in self.removed:
+            self.get(object_id)
+        self.begin(f"delete {object_id}", [object_id])
+        self.objects.pop(object_id, None)
+        self.removed.add(object_id)
+        return self.frames_drawn(object_id)
+
+    def lock(self, masks: Sequence[MaskPrompt]) -> None:
+        """Keep the masks of one object in some frames as they are."""
+        object_id = masks[0].object_id
+        self.begin(f"lock {object_id}", [object_id])
+        found = self.made(object_id)
+        for mask in masks:
+            found.lock(mask)
+            self.note_drawn(object_id, mask.frame_idx)
+
+    def unlock(self, object_id: int, frames: Iterable[int]) -> None:
+        """Let an object be tracked again in some frames."""
+        found = self.get(object_id)
+        locked = [t for t in frames if t in found.locked]
+        if not locked:
+            return
+        self.begin(f"unlock {object_id}", [object_id])
+        for t in locked:
+            found.unlock(t)
+        if not found.anchors:
+            del self.objects[object_id]
+
+    def answered(self, frame_idx: int | None, object_ids: Iterable[int]) -> None:
+        """Note that prompts were answered, in a frame or (None) everywhere."""
+        for object_id in object_ids:
+            found = self.objects[object_id]
+            frames = found.prompts if frame_idx is None else [frame_idx]
+            for t in frames:
+                if t in found.prompts and t not in found.locked:
+                    found.answered[t] = len(found.prompts[t])
+                    if frame_idx is not None:
+                        self.note_drawn(object_id, t)
+
+    def frame_done(
+        self, frame_idx: int, object_ids: Iterable[int], *, reverse: bool
+    ) -> None:
+        """Note that objects were propagated through a frame."""
+        for object_id in object_ids:
+            found = self.objects[object_id]
+            found.tracked[frame_idx] = BACKWARD if reverse else FORWARD
+            found.stale[frame_idx] = FRESH
+            self.note_drawn(object_id, frame_idx)
