@@ -49,7 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--version", action=_Version, nargs=0, help="print the version and stop"
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_demo, _add_track, _add_models, _add_train):
+    for add in (_add_demo, _add_track, _add_replay, _add_models, _add_train):
         command = add(commands)
         command.add_argument(
             "-v",
@@ -143,6 +143,12 @@ def _add_track(commands: Any) -> argparse.ArgumentParser:
     track.add_argument(
         "--frames", metavar="START:STOP", help="segment these frames only, STOP not in"
     )
+    track.add_argument(
+        "--session",
+        metavar="FOLDER",
+        help="keep everything in FOLDER.sam2.zarr as it is done; if it is there "
+        "already, go on with it: only what is new or was not finished is tracked",
+    )
     _add_model_options(track)
     track.add_argument(
         "--json",
@@ -152,6 +158,33 @@ def _add_track(commands: Any) -> argparse.ArgumentParser:
     )
     track.add_argument("--quiet", action="store_true", help="no progress bar")
     return track
+
+
+def _add_replay(commands: Any) -> argparse.ArgumentParser:
+    replay: argparse.ArgumentParser = commands.add_parser(
+        "replay",
+        help="do a session again and compare the labels",
+        description="Do again everything that was done in SESSION, and say where the "
+        "labels differ. Exit status 0 if they are the same, 1 if not.",
+    )
+    replay.add_argument("session", metavar="SESSION", help="a folder NAME.sam2.zarr")
+    replay.add_argument(
+        "--input", metavar="INPUT", help="the image, if it has moved since"
+    )
+    replay.add_argument(
+        "--output", metavar="FOLDER", help="keep the replay as a session of its own"
+    )
+    replay.add_argument(
+        "--model",
+        metavar="NAME|PATH",
+        help="another model (default: the one the session was made with)",
+    )
+    replay.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda or mps (default: auto)"
+    )
+    replay.add_argument("--json", action="store_true", help="print the differences")
+    replay.add_argument("--quiet", action="store_true", help="no progress bar")
+    return replay
 
 
 def _add_models(commands: Any) -> argparse.ArgumentParser:

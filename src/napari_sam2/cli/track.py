@@ -13,6 +13,7 @@ from napari_sam2.model import load_model
 from napari_sam2.stacks import FrameReadError, open_stack, save_labels
 from napari_sam2.tracking import Session
 from napari_sam2.tracking.prompts import masks_from_labels, read_prompts_csv
+from napari_sam2.tracking.session_file import session_path
 
 if TYPE_CHECKING:
     import argparse
@@ -26,7 +27,9 @@ EXIT_INTERRUPTED = 130
 def run(args: argparse.Namespace) -> int:
     """Segment the prompted objects through the movie."""
     output = checked_output(args.output, args.input)
-    if not args.prompts and not args.mask_prompts:
+    session_folder = None if args.session is None else session_path(args.session)
+    resumed = session_folder is not None and session_folder.exists()
+    if not args.prompts and not args.mask_prompts and not resumed:
         raise ValueError(
             "Nothing is prompted; give --prompts CSV, --mask-prompts LABELS, or both."
         )
@@ -43,9 +46,16 @@ def run(args: argparse.Namespace) -> int:
             prompts += read_prompts_csv(args.prompts)
         if args.mask_prompts:
             prompts += read_masks(args.mask_prompts, args.mask_frame, stack)
-        with Session(load_model(args.model, device=args.device), stack) as session:
+        model = load_model(args.model, device=args.device)
+        if resumed and session_folder is not None:
+            session = Session.open(session_folder, model=model, stack=stack)
+        else:
+            session = Session(model, stack, path=session_folder)
+        with session:
+            known = set(session.prompts)
             for prompt in prompts:
-                session.add_prompt(prompt)
+                if prompt not in known:
+                    session.add_prompt(prompt)
             followed = follow(
                 session, direction=args.direction, frames=frames, quiet=args.quiet
             )

@@ -58,7 +58,8 @@ def exchange(
     masks
         Both objects' masks in that frame, after the edit.
     """
-    what = "swap" if second in state.objects else "split"
+    new = second not in state.objects
+    what = "split" if new else "swap"
     state.begin(f"{what} {first} and {second}", [first, second])
     a, b = state.made(first), state.made(second)
     for mine, theirs in (
@@ -83,9 +84,9 @@ def exchange(
         _rename(found, start)
     for mask in masks:
         _fix(state.objects[mask.object_id], mask)
-    for found in (a, b):
-        if not found.tracked[start:].any():  # it ends here: nothing to track again
-            found.stale[start:] = FRESH
+    if new:  # one ends and the other begins here: nothing to track beyond that
+        a.stale[start:] = FRESH
+        b.stale[:start] = FRESH
 
 
 def merge(

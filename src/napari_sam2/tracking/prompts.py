@@ -62,7 +62,7 @@ class BoxPrompt:
     box: tuple[float, float, float, float]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True)
 class MaskPrompt:
     """A mask of one object in one frame, kept as packed bits of its box.
 
