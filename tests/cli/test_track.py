@@ -190,3 +190,49 @@ def test_ctrl_c_keeps_the_frames_done(movie, tmp_path):
     filled = labels.any(axis=(1, 2))
     assert filled[0]
     assert not filled[report["frames"] :].any()
+
+
+def test_a_session_is_kept_and_gone_on_with(movie, tmp_path, capfd):
+    out, kept = tmp_path / "labels.tif", tmp_path / "cells"
+    args = ["track", movie.path, "--output", str(out), "--session", str(kept)]
+    args += ["--device", "cpu", "--quiet"]
+    assert main([*args, "--prompts", movie.prompts, "--frames", "0:3"]) == 0
+    first = read(out)
+    assert first[:3].any()
+    assert not first[3:].any()
+    # The same command goes on: what is done is not done again.
+    assert main([*args, "--prompts", movie.prompts, "--json"]) == 0
+    assert json.loads(capfd.readouterr().out.splitlines()[-1])["frames"] == 2
+    np.testing.assert_array_equal(read(out)[:3], first[:3])
+    # Then there is nothing left to do, with or without the prompts.
+    assert main([*args, "--json"]) == 0
+    assert json.loads(capfd.readouterr().out.splitlines()[-1])["frames"] == 0
+    labels = zarr.open_array(tmp_path / "cells.sam2.zarr/labels", mode="r")[:]
+    np.testing.assert_array_equal(labels, read(out))
+
+
+def test_replay_finds_the_same_labels_and_names_other_ones(movie, tmp_path, capfd):
+    out, kept = tmp_path / "labels.tif", tmp_path / "cells"
+    args = ["track", movie.path, "--prompts", movie.prompts, "--output", str(out)]
+    assert main([*args, "--session", str(kept), "--device", "cpu", "--quiet"]) == 0
+    replay = ["replay", str(kept), "--device", "cpu", "--quiet", "--json"]
+    assert main(replay) == 0
+    said = capfd.readouterr()
+    assert "All 5 frames came out the same" in said.err
+    assert json.loads(said.out) == {"frames": 5, "differences": []}
+    labels = zarr.open_array(tmp_path / "cells.sam2.zarr/labels", mode="r+")
+    plane = labels[2]
+    plane[:2, :3] = 7
+    labels[2] = plane
+    assert main([*replay, "--output", str(tmp_path / "again")]) == 1
+    said = capfd.readouterr()
+    assert "1 frame of 5 differ" in said.err
+    assert "frame 2: 6 pixels; objects 7 (IoU" in said.err
+    (found,) = json.loads(said.out)["differences"]
+    assert (found["frame"], found["pixels"]) == (2, 6)
+    assert (tmp_path / "again.sam2.zarr").is_dir()
+
+
+def test_replay_refuses_what_is_no_session(tmp_path, capfd):
+    assert main(["replay", str(tmp_path / "none")]) == 2
+    assert "does not exist; choose a folder" in capfd.readouterr().err

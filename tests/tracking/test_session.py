@@ -178,29 +178,6 @@ def test_a_new_object_after_propagation_leaves_the_others(opened: Open) -> None:
     np.testing.assert_array_equal(new[free], alone[free])
 
 
-def test_the_result_does_not_depend_on_the_order_of_prompting(opened: Open) -> None:
-    prompts = [
-        lambda s: s.add_points(1, 0, [(16, 20)], [1]),
-        lambda s: s.add_mask(2, 3, disc(34, 47)),
-        lambda s: s.add_box(3, 1, (5, 5, 30, 30)),
-        lambda s: s.add_points(2, 7, [(34, 43)], [1]),
-    ]
-    planes = []
-    for order in ((0, 1, 2, 3), (3, 2, 1, 0), (2, 3, 0, 1)):
-        session = opened()
-        for i in order:
-            prompts[i](session)
-            if i == order[1]:
-                session.preview(3)
-        if order[0] == 3:  # the two prompts of object 2 are in different frames
-            assert session.object_ids == [1, 2, 3]
-        for _ in session.propagate("both"):
-            pass
-        planes.append(np.array(session.labels))
-    np.testing.assert_array_equal(planes[0], planes[1])
-    np.testing.assert_array_equal(planes[0], planes[2])
-
-
 def test_frames_are_encoded_once_for_all_objects(
     opened: Open, nano: SAM2, monkeypatch: pytest.MonkeyPatch
 ) -> None:
