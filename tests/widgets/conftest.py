@@ -15,6 +15,7 @@ from napari_sam2.widgets.engine import (
     FrameNews,
     ModelInfo,
     ObjectNews,
+    Undone,
 )
 from napari_sam2.widgets.labels_volume import LabelsVolume
 from napari_sam2.widgets.track_widget import TrackWidget
@@ -40,6 +41,10 @@ class DiskEngine:
         self.requests: list[object] = []
         self.previews = 0
         self.frames_done: list[int] = []
+        self.fresh: set[int] = set()
+        self.told: dict[object, object] = {}
+        self.runs: list[tuple[list[int], np.ndarray]] = []
+        self.locked: set[tuple[int, int]] = set()
         self.closed = False
         self.fail: Exception | None = None
         self.gate = threading.Event()
@@ -117,19 +122,49 @@ class DiskEngine:
         store.write(frame_idx, plane)
         return self._draw(request, frame_idx, anchors)
 
-    def propagate(self, request, direction, frames):
+    def _todo(self, request, direction, frames, everything):
+        start = min(frame for frame, _ in self._anchors(request).values())
+        asked = range(request.target.n_frames) if frames is None else frames
+        forward = [t for t in asked if t >= start]
+        backward = [t for t in reversed(asked) if t < start]
+        if direction == "backward" and start in asked:
+            backward = [start, *backward]
+        todo = {"forward": forward, "backward": backward}
+        walk = todo.get(direction, [*forward, *backward])
+        fresh = self.fresh if self.told == request.prompts else set()
+        return walk if everything else [t for t in walk if t not in fresh]
+
+    def frames_to_do(self, request, direction, frames, *, everything):
+        self._check(request)
+        return len(self._todo(request, direction, frames, everything))
+
+    def undo_propagation(self, request):
+        self._check(request)
+        if not self.runs:
+            return None
+        frames, before = self.runs.pop()
+        self._volume(request).array[...] = before
+        self.fresh -= set(frames)
+        return Undone(frames=tuple(frames), news=())
+
+    def toggle_lock(self, request, object_id, frame_idx):
+        self._check(request)
+        self.locked ^= {(object_id, frame_idx)}
+        return (object_id, frame_idx) in self.locked
+
+    def propagate(self, request, direction, frames, *, everything):
         self._check(request)
         anchors = self._anchors(request)
-        start = min(frame for frame, _ in anchors.values())
-        everything = range(request.target.n_frames) if frames is None else frames
-        forward = [t for t in everything if t >= start]
-        backward = [t for t in reversed(everything) if t < start]
-        todo = {"forward": forward, "backward": [start, *backward]}
-        for frame in todo.get(direction, [*forward, *backward]):
+        walk = self._todo(request, direction, frames, everything)
+        if self.told != request.prompts:
+            self.told, self.fresh = dict(request.prompts), set()
+        self.runs.append((walk, np.array(self._volume(request).array)))
+        for frame in walk:
             if self.seconds:
                 time.sleep(self.seconds)
             news = self._draw(request, frame, anchors)
             self.frames_done.append(frame)
+            self.fresh.add(frame)
             yield news
 
     def take_masks(self, request, frame_idx, plane, painted=None):

@@ -353,3 +353,51 @@ def test_messages_are_single_sentences():
     assert "smaller model" in messages.sentence(MemoryError())
     assert messages.progress(10, 40, 5.0) == "10 / 40   2.0 frames/s   15 s left"
     assert messages.progress(1, 200, 1.0).endswith("3 min 19 s left")
+
+
+def test_what_is_up_to_date_is_not_done_again(bench):
+    bench.click(0, 20, 20)
+    bench.widget.follow("forward")
+    bench.settle()
+    assert bench.engine.frames_done == list(range(12))
+    bench.widget.follow("forward")
+    bench.settle()
+    assert bench.status == messages.UP_TO_DATE
+    assert len(bench.engine.frames_done) == 12
+    bench.widget.panel.again.setChecked(True)
+    bench.widget.follow("forward")
+    bench.settle()
+    assert len(bench.engine.frames_done) == 24
+
+
+def test_a_following_is_taken_back_and_then_the_click(bench):
+    bench.click(0, 20, 20)
+    bench.widget.follow("forward")
+    bench.settle()
+    assert len(bench.place.rows[1].found) == 12
+    bench.click(4, 30, 30)
+    bench.widget.follow("forward")
+    bench.settle()
+    after_click = bench.place.prompts.count
+    bench.widget.undo()  # the second following
+    bench.settle()
+    assert bench.status == messages.UNDONE_RUN
+    assert bench.place.prompts.count == after_click
+    bench.widget.undo()  # the second click
+    bench.settle()
+    assert len(bench.place.prompts.points.data) == 1
+    bench.widget.undo()  # the first following
+    bench.settle()
+    assert not bench.labels[1:].any()
+    assert len(bench.place.prompts.points.data) == 1
+
+
+def test_locking_needs_a_cell(bench):
+    bench.widget.toggle_lock()
+    assert bench.status == messages.NOT_FOUND_HERE
+    bench.click(0, 20, 20)
+    for kept in (True, False):
+        bench.widget.panel.lock.click()
+        bench.settle()
+        assert ((1, 0) in bench.engine.locked) == kept
+        assert bench.status == messages.locked(1, 0, kept=kept)

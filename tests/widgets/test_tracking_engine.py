@@ -65,7 +65,10 @@ def test_preview_then_follow_fills_the_held_depth(engine, movie):
     assert labels.shape == movie.shape
     news = engine.preview(request, 0)
     assert news.objects[1].area == (labels[0, 1] == 1).sum() > 0
-    seen = [news.frame_idx for news in engine.propagate(request, "forward", None)]
+    seen = [
+        news.frame_idx
+        for news in engine.propagate(request, "forward", None, everything=False)
+    ]
     assert seen == [0, 1, 2, 3, 4]
     assert not labels[:, 0].any()
     assert engine.open(request, 0) is labels
@@ -158,3 +161,48 @@ def test_opening_the_panel_imports_no_torch():
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def follow(engine, request):
+    return [
+        news.frame_idx
+        for news in engine.propagate(request, "forward", None, everything=False)
+    ]
+
+
+def test_taking_back_restores_every_pixel(engine, movie):
+    first = request_for(movie, {(1, 0): click((30.0, 30.0))})
+    labels = engine.open(first, 0)
+    engine.preview(first, 0)
+    clicked = np.array(labels)
+    assert follow(engine, first) == [0, 1, 2, 3, 4]
+    followed = np.array(labels)
+    second = request_for(
+        movie, {(1, 0): click((30.0, 30.0)), (1, 3): click((10.0, 10.0))}
+    )
+    engine.preview(second, 3)
+    assert engine.frames_to_do(second, "forward", None, everything=False) == 2
+    assert follow(engine, second) == [3, 4]
+    undone = engine.undo_propagation(second)
+    assert set(undone.frames) <= {3, 4}
+    # The correction goes as well, and what was tracked there is back.
+    engine.preview(first, 0)
+    np.testing.assert_array_equal(np.array(labels), followed)
+    assert engine.frames_to_do(first, "forward", None, everything=False) == 0
+    engine.undo_propagation(first)
+    np.testing.assert_array_equal(np.array(labels), clicked)
+    assert engine.undo_propagation(first) is None
+
+
+def test_a_locked_frame_stays(engine, movie):
+    request = request_for(movie, {(1, 0): click((30.0, 30.0))})
+    labels = engine.open(request, 0)
+    follow(engine, request)
+    labels[2, 1] = 0
+    labels[2, 1, 5:9, 5:9] = 1
+    assert engine.toggle_lock(request, 1, 2)
+    again = request_for(movie, {(1, 0): click((30.0, 30.0), (33.0, 30.0))})
+    assert follow(engine, again) == [0, 1]
+    assert labels[2, 1].sum() == 16
+    assert not engine.toggle_lock(again, 1, 2)
+    assert follow(engine, again) == [1, 2, 3, 4]

@@ -51,6 +51,7 @@ def test_a_range_without_frames_says_so(bench):
     bench.click(8, 20, 20)
     bench.widget.panel.last.setValue(3)
     bench.widget.follow("forward")
+    bench.settle()
     assert bench.status == messages.NO_FRAMES
 
 
@@ -194,9 +195,21 @@ def test_keys_do_what_they_say(bench, viewer):
     bound["G"](viewer)
     bench.settle()
     assert bench.labels[11].any()
+    bound["L"](viewer)  # the new cell has nothing to lock
+    assert bench.status == messages.NOT_FOUND_HERE
+    bench.place.object_id = 1
+    bound["L"](viewer)
+    bench.settle()
+    assert bench.engine.locked == {(1, 11)}  # the slider went along
+    bound["Ctrl+Z"](viewer)
+    bench.settle()
+    assert not bench.labels[11].any()
+    assert not bench.place.prompts.empty
     bound["Ctrl+Z"](viewer)
     bench.settle()
     assert bench.place.prompts.empty
+    bound["Ctrl+Z"](viewer)
+    assert bench.status == messages.NO_UNDO
 
 
 def test_two_panels_do_not_disturb_each_other(viewer, movie, open_bench):

@@ -283,6 +283,11 @@ class Session(PromptedSession):
         """Do again what `undo` took back last; see there."""
         return self._turn(undo=False)
 
+    def undo_frames(self) -> list[int]:
+        """Return the frames whose labels `undo` would change."""
+        done = self._state.history.done
+        return done[-1].frames if done else []
+
     @property
     def undoable(self) -> list[str]:
         """What `undo` would take back, the latest last."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QProgressBar
 
     from napari_sam2.widgets.desk import Desk
-    from napari_sam2.widgets.engine import FrameNews, ModelInfo, Request
+    from napari_sam2.widgets.engine import FrameNews, ModelInfo, Request, Undone
     from napari_sam2.widgets.following import Following
     from napari_sam2.widgets.workplace import Workplace
 
@@ -57,6 +57,7 @@ class Asking:
             panel.box_tool,
             panel.new_object,
             panel.undo,
+            panel.lock,
             panel.delete_object,
             panel.use_labels,
         ):
@@ -163,6 +164,52 @@ class Asking:
             partial(desk.engine.remove_object, request, object_id),
             on_done=done,
         )
+
+    def undo_run(self) -> None:
+        """Take the last propagation back."""
+        desk, place, request = self._desk, self._desk.place, self._desk.request()
+        if place is None or request is None:
+            return
+        self._following.stop_quietly()
+
+        def done(undone: Undone | None) -> None:
+            if undone is None:
+                desk.say(messages.NO_UNDO)
+                return
+            for frame in undone.frames:
+                for row in place.rows.values():
+                    row.found.pop(frame, None)
+            for news in undone.news:
+                place.note(news, known=None)
+            if place.result is not None:
+                place.result.forget_paint_history()
+                place.result.refresh()
+            desk.show_objects()
+            desk.say(messages.UNDONE_RUN)
+            desk.console("session.undo()")
+
+        work = partial(desk.engine.undo_propagation, request)
+        desk.submit(f"undo {len(place.runs)}", work, on_done=done)
+
+    def toggle_lock(self) -> None:
+        """Keep the current cell as it is in the visible frame, or no longer."""
+        desk, place, request = self._desk, self._desk.place, self._desk.request()
+        if place is None or request is None:
+            return
+        frame, object_id = place.frame(request.target), place.object_id
+        row = place.rows.get(object_id)
+        if row is None or not row.found:
+            desk.say(messages.NOT_FOUND_HERE)
+            return
+        self._following.stop_quietly()
+
+        def done(kept: bool) -> None:
+            desk.say(messages.locked(object_id, frame, kept=kept))
+            verb = "lock" if kept else "unlock"
+            desk.console(f"session.{verb}({object_id}, {frame})")
+
+        work = partial(desk.engine.toggle_lock, request, object_id, frame)
+        desk.submit(f"lock {object_id} {frame}", work, on_done=done)
 
     def forget(self, place: Workplace) -> None:
         """Let go of an image that has left the viewer."""

@@ -132,6 +132,22 @@ class Painted:
     areas: Mapping[int, int]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Undone:
+    """What is left after a propagation was taken back.
+
+    Attributes
+    ----------
+    frames : tuple of int
+        Frames whose labels changed.
+    news : tuple of FrameNews
+        What is known of them now, where anything is.
+    """
+
+    frames: tuple[int, ...]
+    news: tuple[FrameNews, ...]
+
+
 class Engine(Protocol):
     """The panel's view of the work. Called from the worker thread only."""
 
@@ -149,10 +165,31 @@ class Engine(Protocol):
     def preview(self, request: Request, frame_idx: int) -> FrameNews:
         """Segment one frame from its prompts."""
 
+    def frames_to_do(
+        self,
+        request: Request,
+        direction: Direction,
+        frames: range | None,
+        *,
+        everything: bool,
+    ) -> int:
+        """Return how many frames `propagate` would go through."""
+
     def propagate(
-        self, request: Request, direction: Direction, frames: range | None
+        self,
+        request: Request,
+        direction: Direction,
+        frames: range | None,
+        *,
+        everything: bool,
     ) -> Generator[FrameNews, None, None]:
-        """Follow all objects, frame by frame."""
+        """Follow all objects, frame by frame, where they are not up to date."""
+
+    def undo_propagation(self, request: Request) -> Undone | None:
+        """Take the last propagation back; None if it is not the last thing done."""
+
+    def toggle_lock(self, request: Request, object_id: int, frame_idx: int) -> bool:
+        """Keep an object as it is in a frame, or no longer; say whether it is kept."""
 
     def take_masks(
         self,

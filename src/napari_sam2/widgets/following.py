@@ -18,14 +18,13 @@ from qtpy.QtCore import QObject, QTimer
 from napari_sam2.widgets import console_lines, messages
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator
 
     from napari_sam2.widgets.desk import Desk
     from napari_sam2.widgets.engine import (
         Direction,
         Engine,
         FrameNews,
-        PromptKey,
         Request,
     )
     from napari_sam2.widgets.workplace import Workplace
@@ -37,35 +36,6 @@ AFTER_PAINTING_MILLISECONDS = 40
 DRAWING_SHARE = 8  # one part drawing, so many parts of everything else
 
 
-def count_frames(
-    prompted: Iterable[PromptKey], direction: Direction, frames: range
-) -> int:
-    """Return how many frames a propagation will go through.
-
-    Parameters
-    ----------
-    prompted : iterable of (object_id, frame_idx)
-        Where prompts are.
-    direction : "forward", "backward" or "both"
-        As in `napari_sam2.Session.propagate`.
-    frames : range
-        The frames that are wanted.
-    """
-    firsts: dict[int, int] = {}
-    lasts: dict[int, int] = {}
-    for object_id, frame in prompted:
-        firsts[object_id] = min(frame, firsts.get(object_id, frame))
-        lasts[object_id] = max(frame, lasts.get(object_id, frame))
-    if not firsts:
-        return 0
-    forward = sum(frame >= min(firsts.values()) for frame in frames)
-    if direction == "forward":
-        return forward
-    if direction == "backward":
-        return sum(frame <= max(lasts.values()) for frame in frames)
-    return forward + sum(frame < max(firsts.values()) for frame in frames)
-
-
 @dataclass(kw_only=True)
 class Run:
     """One propagation.
@@ -74,8 +44,12 @@ class Run:
     ----------
     place : Workplace
         The image whose labels are filled.
+    mark : int
+        How many changes of prompts had been made when it began.
     total : int
-        Frames to do.
+        Frames to do; 0 until it is known.
+    possible : int
+        How many there are in all, up to date or not.
     done : int
         Frames done.
     latest : int or None
@@ -91,7 +65,9 @@ class Run:
     """
 
     place: Workplace
-    total: int
+    mark: int
+    total: int = 0
+    possible: int = 0
     done: int = 0
     latest: int | None = None
     unread: int = 0
@@ -140,25 +116,32 @@ class Following(QObject):
             desk.say_what_to_do()
             return
         prompted = {*request.prompts, *place.masks}
-        frames = self._wanted()
-        total = count_frames(prompted, direction, frames)
-        if not total:
-            text = messages.NO_FRAMES if prompted else messages.NOTHING_PROMPTED
-            desk.say(text)
-            show_warning(text)
+        if not prompted:
+            desk.say(messages.NOTHING_PROMPTED)
+            show_warning(messages.NOTHING_PROMPTED)
             return
+        frames = self._wanted()
         some = None if len(frames) == request.target.n_frames else frames
         self.propagated = direction, some
         desk.console(console_lines.propagate_lines(direction, some)[0] + " …")
         run = self.run = Run(
-            place=place, total=total, watched=desk.panel.watch.isChecked()
+            place=place,
+            watched=desk.panel.watch.isChecked(),
+            mark=place.prompts.count,
         )
         self._show_running(running=True)
         desk.say(messages.following(len({object_id for object_id, _ in prompted})))
-        engine = desk.engine
+        walk = partial(
+            _open_and_propagate,
+            desk.engine,
+            request,
+            direction,
+            some,
+            everything=desk.panel.again.isChecked(),
+        )
         desk.submit(
             FOLLOW,
-            partial(_open_and_propagate, engine, request, direction, some),
+            walk,
             on_item=partial(self._note, run),
             on_done=partial(self._done, run),
             on_error=partial(self._failed, run),
@@ -203,6 +186,7 @@ class Following(QObject):
         """Count a frame; drawing waits for the timer."""
         if isinstance(answer, _Opened):
             self._desk.show_result(run.place, answer.array)
+            run.total, run.possible = answer.total, answer.possible
             run.began = time.monotonic()
             return
         run.place.note(answer, known=None)
@@ -246,7 +230,10 @@ class Following(QObject):
         if run is not self.run:
             return
         self._end()
-        if finished:
+        if finished and not run.total:
+            text = messages.UP_TO_DATE if run.possible else messages.NO_FRAMES
+            self._desk.say(text)
+        elif finished:
             self._desk.say(messages.finished(run.done, run.seconds, run.unread))
         else:
             self._desk.say(messages.stopped(run.latest))
@@ -261,6 +248,8 @@ class Following(QObject):
         self._timer.stop()
         self._draw()
         run, self.run = self.run, None
+        if run is not None and run.done:
+            run.place.runs.append(run.mark)
         if run is not None and run.place.result is not None:
             run.place.result.forget_paint_history()
             run.place.result.refresh()
@@ -284,10 +273,24 @@ class _Opened:
     """The first answer of a run: where the labels will be."""
 
     array: Any
+    total: int
+    possible: int
 
 
 def _open_and_propagate(
-    engine: Engine, request: Request, direction: Direction, frames: range | None
+    engine: Engine,
+    request: Request,
+    direction: Direction,
+    frames: range | None,
+    *,
+    everything: bool,
 ) -> Generator[_Opened | FrameNews, None, None]:
-    yield _Opened(array=engine.open(request, 0))
-    yield from engine.propagate(request, direction, frames)
+    array = engine.open(request, 0)
+    total = possible = engine.frames_to_do(
+        request, direction, frames, everything=everything
+    )
+    if not total:
+        possible = engine.frames_to_do(request, direction, frames, everything=True)
+    yield _Opened(array=array, total=total, possible=possible)
+    if total:
+        yield from engine.propagate(request, direction, frames, everything=everything)

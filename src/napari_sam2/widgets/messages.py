@@ -29,6 +29,13 @@ NOTHING_PROMPTED = "There is nothing to follow yet: click on a cell first."
 NO_FRAMES = (
     "No frame lies in that direction and range: change the range, or press Both."
 )
+UP_TO_DATE = (
+    "Everything there is <b>up to date</b>. Click to correct a frame, or tick "
+    "<b>Again</b> to do all of it once more."
+)
+NO_UNDO = "There is nothing to take back."
+UNDONE_RUN = "The last following is taken back."
+NOT_FOUND_HERE = "Click on the cell in this frame first; then it can be locked."
 WRONG_AXES = (
     "Cells are clicked on pictures of the last two axes; press Ctrl+T or Ctrl+E until "
     "the layer's rows and columns are shown."
@@ -79,6 +86,16 @@ def finished(n_frames: int, seconds: float, unread: int) -> str:
         f"<b>Done:</b> {n_frames} frames in {seconds:.0f} s.{lost} Where it is wrong, "
         "go to the frame, click to correct it, and follow again from there."
     )
+
+
+def locked(object_id: int, frame_idx: int, *, kept: bool) -> str:
+    """Say whether a cell stays as it is in a frame."""
+    if kept:
+        return (
+            f"Cell {object_id} is <b>locked</b> in frame {frame_idx}: it stays as it "
+            "is, and following goes by it."
+        )
+    return f"Cell {object_id} is free again in frame {frame_idx}."
 
 
 def stopped(frame_idx: int | None) -> str:

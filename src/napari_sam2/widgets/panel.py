@@ -34,9 +34,10 @@ HELP = (
     "<tr><td><b>click</b></td><td>&nbsp; this belongs to the cell</td></tr>"
     "<tr><td><b>Ctrl + click</b></td><td>&nbsp; this does not</td></tr>"
     "<tr><td><b>Shift + click</b></td><td>&nbsp; begin the next cell</td></tr>"
-    "<tr><td><b>Ctrl + Z</b></td><td>&nbsp; take the last click back</td></tr>"
-    "<tr><td><b>M &nbsp; T &nbsp; G</b></td>"
-    "<td>&nbsp; new cell, + / −, follow / stop</td></tr>"
+    "<tr><td><b>Ctrl + Z</b></td>"
+    "<td>&nbsp; take the last click or following back</td></tr>"
+    "<tr><td><b>M &nbsp; T &nbsp; G &nbsp; L</b></td>"
+    "<td>&nbsp; new cell, + / −, follow / stop, lock</td></tr>"
     "</table>"
 )
 
@@ -111,8 +112,12 @@ class Panel(QScrollArea):
         self.objects = ObjectsTable()
         self.new_object = QPushButton("New cell")
         self.new_object.setToolTip("The next click begins another cell (M)")
-        self.undo = QPushButton("Undo click")
-        self.undo.setToolTip("Take the last click or box back (Ctrl+Z)")
+        self.undo = QPushButton("Undo")
+        self.undo.setToolTip("Take the last click, box or following back (Ctrl+Z)")
+        self.lock = QPushButton("Lock")
+        self.lock.setToolTip(
+            "Keep the selected cell as it is in the frame you look at, or no longer (L)"
+        )
         self.delete_object = QPushButton("Delete")
         self.delete_object.setToolTip("Delete the selected cell from all frames")
         self.start_layer = _combo(
@@ -131,7 +136,7 @@ class Panel(QScrollArea):
         part.addWidget(self.sign)
         part.addWidget(self.help)
         part.addWidget(self.objects)
-        part.addLayout(_row(self.new_object, self.undo, self.delete_object))
+        part.addLayout(_row(self.new_object, self.undo, self.lock, self.delete_object))
         part.addLayout(_row(self.start_label, self.start_layer, self.use_labels))
         return part
 
@@ -151,6 +156,11 @@ class Panel(QScrollArea):
         self.watch = QCheckBox("Show the frames as they are filled")
         self.watch.setToolTip("Move the slider along while frames are filled")
         self.watch.setChecked(True)
+        self.again = QCheckBox("Again")
+        self.again.setToolTip(
+            "Follow through frames that are up to date as well; otherwise only what a "
+            "correction touches is done again"
+        )
         self.progress = QProgressBar()
         self.progress.setTextVisible(True)
         self.progress.setFormat("")
@@ -162,6 +172,7 @@ class Panel(QScrollArea):
         part.addLayout(_row(self.backward, self.both, self.forward))
         span = _row(QLabel("Frames"), self.first, QLabel("to"), self.last)
         span.addStretch(1)
+        span.addWidget(self.again)
         part.addLayout(span)
         part.addWidget(self.watch)
         part.addLayout(_row(self.progress, self.stop))

@@ -118,6 +118,17 @@ class PromptLayers:
         return [self.points] + ([self.boxes] if self.boxes is not None else [])
 
     @property
+    def count(self) -> int:
+        """How many changes there were; the next prompt's place in the order."""
+        return self._count
+
+    @property
+    def newest(self) -> int:
+        """The latest prompt's place in the order; -1 if there is none."""
+        orders = (int(o) for layer in self.layers for o in layer.features[ORDER])
+        return max(orders, default=-1)
+
+    @property
     def empty(self) -> bool:
         """Whether nothing was prompted yet."""
         return not any(len(layer.data) for layer in self.layers)

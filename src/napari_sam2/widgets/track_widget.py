@@ -76,6 +76,7 @@ class TrackWidget(QWidget):
                 "M": self.new_object,
                 "T": self.panel.sign.toggle,
                 "G": self.follow_or_stop,
+                "L": self.toggle_lock,
                 "Control-Z": self.undo,
             },
         )
@@ -99,9 +100,19 @@ class TrackWidget(QWidget):
         self.desk.say(messages.next_object(place.object_id))
 
     def undo(self) -> None:
-        """Take back the last click or box."""
-        if self.place is None or not self.place.prompts.undo():
-            self.desk.say(messages.CLICK)
+        """Take back what was done last: a click, a box or a propagation."""
+        place = self.place
+        if place is None:
+            self.desk.say(messages.NO_IMAGE)
+        elif place.runs and place.runs[-1] > place.prompts.newest:
+            place.runs.pop()
+            self.asking.undo_run()
+        elif not place.prompts.undo():
+            self.desk.say(messages.NO_UNDO)
+
+    def toggle_lock(self) -> None:
+        """Keep the current cell as it is in the visible frame, or no longer."""
+        self.asking.toggle_lock()
 
     def delete_object(self) -> None:
         """Delete the current cell from all frames."""
@@ -168,6 +179,7 @@ class TrackWidget(QWidget):
         panel.objects.chosen.connect(self._object_chosen)
         panel.new_object.clicked.connect(self.new_object)
         panel.undo.clicked.connect(self.undo)
+        panel.lock.clicked.connect(self.toggle_lock)
         panel.delete_object.clicked.connect(self.delete_object)
         panel.use_labels.clicked.connect(self._use_labels)
         panel.backward.clicked.connect(lambda: self.follow("backward"))

@@ -18,6 +18,7 @@ from napari_sam2.widgets.engine import (
     Painted,
     PromptKey,
     Request,
+    Undone,
 )
 from napari_sam2.widgets.labels_volume import LabelsVolume
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 Prompts = dict[PromptKey, FramePrompts]
 
 WARM_UP_SIDE = 512
+MOST_CHANGES = 50
 
 
 def default_loader(choice: ModelChoice) -> SAM2:
@@ -60,6 +62,8 @@ class TrackingEngine:
         self._opened: tuple[object, ...] = ()
         self._modest = False
         self._applied: Prompts = {}
+        # Prompts before each change, and how many steps the session had before, after.
+        self._changes: list[tuple[Prompts, int, int]] = []
         self._volumes: dict[tuple[int, int | None], LabelsVolume] = {}
         self._masks: dict[tuple[object, ...], dict[PromptKey, MaskPrompt]] = {}
 
@@ -102,17 +106,52 @@ class TrackingEngine:
         session = self._ready(request)
         return _news(session.preview(frame_idx))
 
-    def propagate(
-        self, request: Request, direction: Direction, frames: range | None
-    ) -> Generator[FrameNews, None, None]:
-        """Follow all objects, frame by frame."""
+    def frames_to_do(
+        self,
+        request: Request,
+        direction: Direction,
+        frames: range | None,
+        *,
+        everything: bool,
+    ) -> int:
+        """Return how many frames `propagate` would go through."""
         session = self._ready(request)
-        running = session.propagate(direction, frames=frames)
+        return session.frames_to_do(direction, frames=frames, everything=everything)
+
+    def propagate(
+        self,
+        request: Request,
+        direction: Direction,
+        frames: range | None,
+        *,
+        everything: bool,
+    ) -> Generator[FrameNews, None, None]:
+        """Follow all objects, frame by frame, where they are not up to date."""
+        session = self._ready(request)
+        running = session.propagate(direction, frames=frames, everything=everything)
         try:
             for result in running:
                 yield _news(result)
         finally:
             running.close()
+
+    def undo_propagation(self, request: Request) -> Undone | None:
+        """Take the last propagation back; None if it is not the last thing done."""
+        session = self._ready(request)
+        if not session.undoable or "propagation" not in session.undoable[-1]:
+            return None
+        frames = session.undo_frames()
+        session.undo()
+        return Undone(frames=tuple(frames), news=())
+
+    def toggle_lock(self, request: Request, object_id: int, frame_idx: int) -> bool:
+        """Keep an object as it is in a frame, or no longer; say whether it is kept."""
+        session = self._ready(request)
+        if frame_idx in session.locked(object_id):
+            session.unlock(object_id, frame_idx)
+            return False
+        session.lock(object_id, frame_idx)
+        return True
 
     def take_masks(
         self,
@@ -225,6 +264,7 @@ class TrackingEngine:
             self._stack.close()
         self._session = self._stack = None
         self._opened, self._applied = (), {}
+        self._changes.clear()
 
     def _volume(self, request: Request) -> LabelsVolume:
         target = request.target
@@ -234,7 +274,28 @@ class TrackingEngine:
         return self._volumes[key]
 
     def _apply(self, session: Session, request: Request) -> None:
-        """Tell the session what the user added, changed and took back."""
+        """Tell the session what the user added, changed and took back.
+
+        Going back to the prompts of before is undone in the session as well, so that
+        labels are again what they were.
+        """
+        if request.prompts == self._applied:
+            return
+        done = len(session.undoable)
+        if self._changes:
+            before, depth, after = self._changes.pop()
+            if before == request.prompts and after == done:
+                while len(session.undoable) > depth:
+                    session.undo()
+                self._applied = dict(before)
+                return
+            self._changes.append((before, depth, after))
+        was = dict(self._applied)
+        self._tell(session, request)
+        self._changes.append((was, done, len(session.undoable)))
+        del self._changes[:-MOST_CHANGES]
+
+    def _tell(self, session: Session, request: Request) -> None:
         masks = self._masks.get(_place(request), {})
         for key in [k for k in self._applied if k not in request.prompts]:
             self._replace(session, key, FramePrompts(), masks)

@@ -52,6 +52,9 @@ class Workplace:
         The prompts as they were when the engine was asked last.
     last_target : Target or None
         The stack as it was when the engine was asked last.
+    runs : list of int
+        For each propagation that can be taken back, how many changes of prompts
+        there had been before it.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class Workplace:
         self._sent_from: tuple[object, ...] = ()
         self.sent: dict[PromptKey, FramePrompts] = {}
         self.last_target: Target | None = None
+        self.runs: list[int] = []
 
     @property
     def object_id(self) -> int:
