@@ -394,13 +394,13 @@ def test_only_nano_is_given_its_previous_mask(
         session.add_mask(1, 0, disc(16, 20))
         tracker = session._engine.tracker
         seen = []
-        track = tracker.track
+        decode = tracker.decode
 
-        def spied(*args: Any, track: Any = track, seen: Any = seen) -> Any:
-            seen.append(args[4][0])
-            return track(*args)
+        def spied(*args: Any, decode: Any = decode, seen: Any = seen) -> Any:
+            seen.append(args[2][0])
+            return decode(*args)
 
-        tracker.track = spied
+        tracker.decode = spied
         for _ in session.propagate(frames=range(4)):
             pass
         assert [logits is not None for logits in seen] == [given] * 3

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, TypeAlias
 from napari_sam2.stacks import FrameReadError
 from napari_sam2.tracking.canvas import Canvas
 from napari_sam2.tracking.frames import FrameEncoder, read_ahead
+from napari_sam2.tracking.lookup import Query, find
 from napari_sam2.tracking.memory_bank import closest
 from napari_sam2.tracking.objects import BACKWARD, UNTRACKED
-from napari_sam2.tracking.planning import grouped
 from napari_sam2.tracking.prompts import BoxPrompt
 from napari_sam2.tracking.remaking import Remaker
 from napari_sam2.tracking.results import FrameResult
@@ -309,33 +309,22 @@ class Engine:
     ) -> Answers:
         """Find objects in a frame from their memories; remembers nothing."""
         n_frames = self.tracker.n_frames
-        windows = [self.remaker.window(o) for o in objects]
-        recalls = [
-            o.bank.recall(frame_idx, reverse=reverse, n_frames=n_frames, window=window)
-            for o, window in zip(objects, windows, strict=True)
-        ]
-        previous = [self._previous(o, frame_idx, reverse=reverse) for o in objects]
-        groups = grouped(
-            recalls,
-            alike=[
-                (window, logits is not None)
-                for window, logits in zip(windows, previous, strict=True)
-            ],
+        queries = []
+        for found in objects:
+            window = self.remaker.window(found)
+            recall = found.bank.recall(
+                frame_idx, reverse=reverse, n_frames=n_frames, window=window
+            )
+            previous = self._previous(found, frame_idx, reverse=reverse)
+            queries.append(Query(window=window, recall=recall, previous=previous))
+        memories, self.batch = find(
+            self.tracker,
+            frame_idx,
+            queries,
+            lambda window: self.frames.features(frame_idx, pixels, window=window),
             batch=self.batch,
         )
-        answers: Answers = {}
-        for group in groups:
-            window = windows[group[0]]
-            memories = self.tracker.track(
-                frame_idx,
-                window,
-                self.frames.features(frame_idx, pixels, window=window),
-                [recalls[i] for i in group],
-                [previous[i] for i in group],
-            )
-            for i, memory in zip(group, memories, strict=True):
-                answers[objects[i].object_id] = memory
-        return answers
+        return {o.object_id: m for o, m in zip(objects, memories, strict=True)}
 
     def _previous(
         self, found: TrackedObject, frame_idx: int, *, reverse: bool

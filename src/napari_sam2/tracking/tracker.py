@@ -40,10 +40,20 @@ class Tracker:
         In evaluation mode.
     shape
         (T, Y, X) of the stack.
+    non_overlapping_memory
+        Whether objects found together in one window are remembered without
+        overlaps; see `napari_sam2.tracking.lookup.without_overlaps`.
     """
 
-    def __init__(self, model: SAM2, shape: tuple[int, int, int]) -> None:
+    def __init__(
+        self,
+        model: SAM2,
+        shape: tuple[int, int, int],
+        *,
+        non_overlapping_memory: bool = False,
+    ) -> None:
         self.model = model
+        self.non_overlapping_memory = non_overlapping_memory
         self.n_frames = shape[0]
         self.frame_shape = shape[1:]
 
@@ -109,30 +119,23 @@ class Tracker:
         return frame_memories(frame_idx, window, output, spatial)[0]
 
     @torch.inference_mode()
-    def track(
+    def decode(
         self,
-        frame_idx: int,
-        window: Window,
         features: ImageFeatures,
         recalls: Sequence[Recall],
         previous: Sequence[Tensor | None],
-    ) -> list[FrameMemory]:
-        """Find objects in a frame from their memories.
+    ) -> MaskOutput:
+        """Find objects in a frame from their memories; remember nothing yet.
 
         Parameters
         ----------
-        frame_idx, window, features
-            The frame, and the part of it that the features cover.
+        features
+            Of the part of the frame to look at.
         recalls
             The memories of O objects, all of the same structure.
         previous
             For each object its (1, 1, s, s) logits in the neighbouring frame, or
             None for all; only for networks with ``dense_prompts``.
-
-        Returns
-        -------
-        list of FrameMemory
-            One for each object.
         """
         embedding = self._embedding(features, recalls)
         empty = PromptTensors.empty(len(recalls), self.model.device)
@@ -142,8 +145,35 @@ class Tracker:
             labels=empty.labels,
             previous_logits=self._clamped(torch.cat(known)) if known else None,
         )
-        output = self.model.decode_masks(embedding, features, prompts)
-        spatial = self._spatial(features, output, prompted=False)
+        return self.model.decode_masks(embedding, features, prompts)
+
+    @torch.inference_mode()
+    def remember(
+        self,
+        frame_idx: int,
+        window: Window,
+        features: ImageFeatures,
+        output: MaskOutput,
+        masks: Tensor | None = None,
+    ) -> list[FrameMemory]:
+        """Make memories of what `decode` found.
+
+        Parameters
+        ----------
+        frame_idx, window, features
+            The frame, and the part of it that the features cover.
+        output
+            The answer for O objects.
+        masks
+            (O, 1, s, s) logits to remember where the objects are; by default those
+            of the answer.
+
+        Returns
+        -------
+        list of FrameMemory
+            One for each object.
+        """
+        spatial = self._spatial(features, output, prompted=False, masks=masks)
         return frame_memories(frame_idx, window, output, spatial)
 
     @torch.inference_mode()
@@ -209,11 +239,16 @@ class Tracker:
         )
 
     def _spatial(
-        self, features: ImageFeatures, output: MaskOutput, *, prompted: bool
+        self,
+        features: ImageFeatures,
+        output: MaskOutput,
+        *,
+        prompted: bool,
+        masks: Tensor | None = None,
     ) -> Tensor:
         return self.model.encode_memory(
             features,
-            output.low_res_masks,
+            output.low_res_masks if masks is None else masks,
             output.object_score_logits,
             prompted=prompted,
         )

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_sam2.model import SAM2, preset
+from napari_sam2.tracking.estimate import (
+    Estimate,
+    Workload,
+    estimate,
+    fitting_batch,
+    frame_bytes,
+    free_bytes,
+    held_bytes,
+    moment_bytes,
+)
+from napari_sam2.tracking.timing import Timing, time_model
+
+FLOAT32 = torch.float32
+WORK = Workload(frame_shape=(1024, 1024), frames=2000, objects=40)
+TIMING = Timing(encode=0.02, track=0.004)
+
+
+@pytest.mark.parametrize(
+    ("given_", "said"),
+    [
+        (
+            {"device_bytes": 3_120_000_000, "seconds": 360},
+            "2,000 frames × 40 objects: 3.1 GB of memory, about 6 min",
+        ),
+        (
+            {
+                "device_bytes": 999_600_000,
+                "disk_bytes": 41_900_000,
+                "seconds": 5 * 3600,
+            },
+            (
+                "2,000 frames × 40 objects: 1.0 GB of memory, up to 42 MB on disk, "
+                "about 5.0 h"
+            ),
+        ),
+        (
+            {"frames": 1, "objects": 1, "device_bytes": 5_200_000, "seconds": 0.2},
+            "1 frame × 1 object: 5.2 MB of memory, about 1 s",
+        ),
+    ],
+)
+def test_an_estimate_is_a_sentence(given_: dict[str, float], said: str) -> None:
+    base = {"frames": 2000, "objects": 40, "disk_bytes": 0}
+    assert str(Estimate(**{**base, **given_})) == said
+
+
+def test_what_is_kept_follows_from_the_shapes() -> None:
+    config = preset("sam2.1-tiny")
+    work = replace(WORK, objects=1)
+    features = (256 * 64**2 + 32 * 256**2 + 64 * 128**2) * 4
+    spatial = 64 * 64**2 * 2 + 256**2 * 4
+    expected = 5 * features + 7 * spatial + 17 * 256 * 4
+    assert held_bytes(config, work, FLOAT32) == expected
+    two = held_bytes(config, replace(work, objects=2), FLOAT32)
+    assert two - expected == 7 * spatial + 17 * 256 * 4
+    one_frame = replace(work, frames=1, conditioning=2)
+    expected = features + 3 * spatial + 3 * 256 * 4
+    assert held_bytes(config, one_frame, FLOAT32) == expected
+    everything = replace(work, retention="all")
+    expected = 5 * features + 2001 * (spatial + 256 * 4)
+    assert held_bytes(config, everything, FLOAT32) == expected
+
+
+def test_a_step_holds_the_larger_of_encoder_and_attention() -> None:
+    nano = preset("nano")
+    encoder = 11 * 64 * 64 * 48 * 4
+    assert moment_bytes(nano, WORK, FLOAT32) == encoder
+    keys = (7 * 256 + 16 * 4) * 128 * 4
+    batched = moment_bytes(nano, replace(WORK, batch=10), FLOAT32)
+    assert batched == pytest.approx((5.2 * 10 + 1.9) * keys)
+    few = moment_bytes(nano, replace(WORK, batch=10, objects=3), FLOAT32)
+    assert few == pytest.approx((5.2 * 3 + 1.9) * keys)
+
+
+def test_frames_and_labels_count_where_they_are() -> None:
+    nano = preset("nano")
+    on_cpu = estimate(nano, WORK, TIMING)
+    on_gpu = estimate(nano, WORK, TIMING, device="cuda")
+    assert on_cpu.device_bytes - on_gpu.device_bytes == frame_bytes(nano, WORK)
+    assert on_cpu.disk_bytes == 2000 * 1024**2 * 2
+    kept = estimate(nano, replace(WORK, labels_in_memory=True), TIMING)
+    assert kept.disk_bytes == 0
+    assert kept.device_bytes == on_cpu.device_bytes + on_cpu.disk_bytes
+    zoomed = replace(WORK, zoom=True)
+    assert frame_bytes(nano, zoomed) - frame_bytes(nano, WORK) == 36 * (
+        1024**2 - 256**2
+    )
+    assert on_cpu.seconds == pytest.approx(2000 * (0.02 + 40 * 0.004))
+
+
+@given(st.integers(0, 10**11), st.integers(1, 300), st.integers(1, 64))
+def test_the_largest_batch_that_fits(free: int, objects: int, most: int) -> None:
+    config = preset("sam2.1-tiny")
+    work = replace(WORK, objects=objects, batch=most)
+
+    def needs(batch: int) -> float:
+        held = held_bytes(config, work, FLOAT32)
+        keys = (7 * 64**2 + 16 * 4) * 256 * 4
+        return held + (5.2 * batch + 1.9) * keys
+
+    batch = fitting_batch(config, work, free)
+    assert 1 <= batch <= min(most, objects)
+    if batch > 1:
+        assert needs(batch) <= 0.8 * free + 1
+    if batch < min(most, objects):
+        assert needs(batch + 1) > 0.8 * free - 1
+
+
+def test_free_memory_is_not_known_on_the_cpu() -> None:
+    assert free_bytes("cpu") is None
+
+
+def test_measured_frames_scale_a_timing() -> None:
+    # Two frames of 3 objects and 1 window: 2 x 0.032 s expected, 0.128 s measured.
+    found = TIMING.corrected([(3, 1, 0.064), (3, 1, 0.064)])
+    assert found.encode == pytest.approx(0.04)
+    assert found.track == pytest.approx(0.008)
+    assert found.frame(10, 2) == pytest.approx(0.16)
+    assert TIMING.corrected([]) == TIMING
+
+
+@pytest.mark.parametrize("name", ["nano", "tiny"])
+def test_a_network_is_timed_with_full_memories(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    model: SAM2 = request.getfixturevalue(name)
+    seen = []
+    attend = model.memory_attention.forward
+
+    def spied(*args: torch.Tensor) -> torch.Tensor:
+        seen.append(args[2].shape)
+        return attend(*args)
+
+    model.memory_attention.forward = spied
+    try:
+        found = time_model(model, objects=2)
+    finally:
+        del model.memory_attention.forward
+    config = model.config
+    tokens = 7 * 4**2 + 16 * config.dim // config.memory_dim
+    assert set(seen) == {(2, tokens, config.memory_dim)}
+    assert found.encode > 0
+    assert found.track > 0
