@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # Before napari reads its settings: a test must neither see nor change the user's.
 _SETTINGS = tempfile.TemporaryDirectory(prefix="napari-sam2-tests-")
 os.environ["NAPARI_CONFIG"] = str(Path(_SETTINGS.name) / "settings.yaml")
+os.environ["NAPARI_SAM2_SESSIONS"] = str(Path(_SETTINGS.name) / "sessions")
 os.environ.setdefault("QT_API", "pyqt6")
 
 GUI_FIXTURES = frozenset(

@@ -45,6 +45,7 @@ class DiskEngine:
         self.told: dict[object, object] = {}
         self.runs: list[tuple[list[int], np.ndarray]] = []
         self.locked: set[tuple[int, int]] = set()
+        self.shelved = None
         self.closed = False
         self.fail: Exception | None = None
         self.gate = threading.Event()
@@ -146,6 +147,10 @@ class DiskEngine:
         self._volume(request).array[...] = before
         self.fresh -= set(frames)
         return Undone(frames=tuple(frames), news=())
+
+    def earlier(self, request):
+        self._check(request)
+        return self.shelved
 
     def toggle_lock(self, request, object_id, frame_idx):
         self._check(request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -401,3 +402,23 @@ def test_locking_needs_a_cell(bench):
         bench.settle()
         assert ((1, 0) in bench.engine.locked) == kept
         assert bench.status == messages.locked(1, 0, kept=kept)
+
+
+def test_doubtful_frames_are_gone_through(bench):
+    bench.click(0, 20, 20)
+    bench.widget.follow("forward")
+    bench.settle()
+    bench.place.go_to(0)
+    bench.widget.next_doubtful()
+    assert bench.status == messages.NO_DOUBT
+    found = bench.place.rows[1].found
+    found[5] = replace(found[5], confidence=0.3)
+    found[9] = replace(found[9], flagged=True)
+    frames = []
+    for backward in (False, False, True):
+        bench.widget.next_doubtful(backward=backward)
+        frames.append(bench.place.frame(bench.place.target()))
+        assert f"Frame {frames[-1]}: look at <b>cell 1" in bench.status
+    assert frames == [5, 9, 5]
+    bench.widget.next_doubtful(backward=True)
+    assert bench.status == messages.NO_DOUBT

@@ -195,10 +195,10 @@ def test_keys_do_what_they_say(bench, viewer):
     bound["G"](viewer)
     bench.settle()
     assert bench.labels[11].any()
-    bound["L"](viewer)  # the new cell has nothing to lock
+    bound["K"](viewer)  # the new cell has nothing to lock
     assert bench.status == messages.NOT_FOUND_HERE
     bench.place.object_id = 1
-    bound["L"](viewer)
+    bound["K"](viewer)
     bench.settle()
     assert bench.engine.locked == {(1, 11)}  # the slider went along
     bound["Ctrl+Z"](viewer)

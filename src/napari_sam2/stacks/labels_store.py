@@ -10,13 +10,13 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import zarr
 from numpy.typing import DTypeLike, NDArray
 
+from napari_sam2.stacks.closing import Closing
 from napari_sam2.stacks.errors import StackError
 
 __all__ = ["LabelsArray", "LabelsStore", "open_labels_store"]
@@ -27,7 +27,7 @@ Watcher: TypeAlias = Callable[[int, NDArray[Any], NDArray[Any]], None]
 IN_MEMORY_BYTES = 256 * 2**20
 
 
-class LabelsStore:
+class LabelsStore(Closing):
     """Labels of a stack, (T, Y, X), 0 for background.
 
     Made by `open_labels_store`.
@@ -46,6 +46,8 @@ class LabelsStore:
     on_write : callable, optional
         Called before every write with the frame's index and its plane (Y, X) before
         and after.
+    mirror : LabelsStore, optional
+        Another store of the same shape that every plane is written to as well.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class LabelsStore:
         self._temporary = temporary
         self._lock = threading.Lock()
         self.on_write: Watcher | None = None
+        self.mirror: LabelsStore | None = None
 
     @property
     def array(self) -> LabelsArray:
@@ -122,6 +125,8 @@ class LabelsStore:
                     f"({error.strerror or error}); make room on the disk and go on. "
                     "The frames before it are kept."
                 ) from error
+        if self.mirror is not None:
+            self.mirror.write(frame_idx, plane)
 
     def read(self, frame_idx: int) -> NDArray[Any]:
         """Read the labels of one frame.
@@ -145,24 +150,18 @@ class LabelsStore:
         with self._lock:
             return np.array(self._array[frame_idx])
 
+    def copy_to(self, other: "LabelsStore") -> None:
+        """Write every frame that holds labels to another store of the same shape."""
+        for frame_idx in range(len(self)):
+            plane = self.read(frame_idx)
+            if plane.any():
+                other.write(frame_idx, plane)
+
     def close(self) -> None:
         """Remove what was only temporary; a store with a path stays on disk."""
         if self._temporary is not None:
             self._temporary.cleanup()
             self._temporary = None
-
-    def __enter__(self) -> Self:
-        """Give the store itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the store."""
-        self.close()
 
     def _check_frame(self, frame_idx: int) -> None:
         if not 0 <= frame_idx < self.shape[0]:

@@ -3,13 +3,13 @@
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2.stacks.axes import LENGTH_ONE, plan_layout, resolve_axes
+from napari_sam2.stacks.closing import Closing
 from napari_sam2.stacks.errors import FrameReadError, StackError
 from napari_sam2.stacks.files import open_file
 from napari_sam2.stacks.intensity import (
@@ -24,7 +24,7 @@ from napari_sam2.stacks.source import Source, array_source
 __all__ = ["Stack", "open_stack"]
 
 
-class Stack:
+class Stack(Closing):
     """Frames along time or depth, read when asked for.
 
     Made by `open_stack`. Reading is safe from several threads. Use it in a
@@ -232,19 +232,6 @@ class Stack:
     def __len__(self) -> int:
         """Count the frames."""
         return self.n_frames
-
-    def __enter__(self) -> Self:
-        """Give the stack itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the stack."""
-        self.close()
 
     def __repr__(self) -> str:
         """Say what it is in one line."""

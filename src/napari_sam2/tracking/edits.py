@@ -78,6 +78,7 @@ def exchange(
         kept = one[start:].copy()
         one[start:] = other[start:]
         other[start:] = kept
+    state.scores.exchange(first, second, start)
     for found in (a, b):
         found.bank.recent.clear()
         found.window = None
@@ -118,6 +119,7 @@ def merge(
     b.tracked[news] = a.tracked[news]
     b.stale[late & ((a.stale == FRESH) | (b.stale == FRESH))] = FRESH
     _share_drawn(state, source, target)
+    state.scores.move(source, target, start)
     for t in [t for t in a.anchors if t >= start]:
         a.prompts.pop(t, None)
         a.locked.pop(t, None)

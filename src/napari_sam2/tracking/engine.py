@@ -363,7 +363,7 @@ class Engine:
         result = self.canvas.draw(frame_idx, answers, patches)
         for found in free:
             found.bank.add(answers[found.object_id], conditioning=False)
-        self.state.frame_done(frame_idx, answers, reverse=reverse)
+        self.state.frame_done(frame_idx, result.scores, reverse=reverse)
         for found in objects:
             memory = answers[found.object_id]
             if self.zoom.move(found, memory, patches[found.object_id]):

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sam2.tracking.objects import Snapshot
+    from napari_sam2.tracking.state import ObjectState
 
 log = logging.getLogger(__name__)
 
-States: TypeAlias = "Mapping[int, Snapshot | None]"
+States: TypeAlias = "Mapping[int, ObjectState]"
 
 MOST_STEPS = 100
 MOST_BYTES = 512 * 2**20
@@ -53,8 +53,7 @@ class Step:
     name
         What to call it in a menu, for example ``"click on 3"``.
     states
-        The objects as they were on the other side of the step, by id; None for one
-        that was not there.
+        The objects as they were on the other side of the step, by id.
     """
 
     name: str

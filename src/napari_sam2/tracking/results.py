@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 
@@ -37,6 +39,31 @@ class ObjectScore:
     prompted: bool = False
     lost: float = 0.0
     centroid: tuple[float, float] | None = None
+
+    def to_row(self) -> list[float]:
+        """Return the score as few numbers, for a journal; see `from_row`."""
+        y, x = self.centroid or (-1.0, -1.0)
+        numbers = (self.iou, self.object_score, self.area, y, x, self.lost)
+        return [*(round(float(n), 5) for n in numbers), int(self.prompted)]
+
+    @staticmethod
+    def from_row(row: Sequence[float]) -> ObjectScore:
+        """Return the score that `to_row` wrote.
+
+        Raises
+        ------
+        ValueError
+            If it is none.
+        """
+        iou, object_score, area, y, x, lost, prompted = row
+        return ObjectScore(
+            iou=float(iou),
+            object_score=float(object_score),
+            area=int(area),
+            prompted=bool(prompted),
+            lost=float(lost),
+            centroid=(float(y), float(x)) if area else None,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -18,6 +18,7 @@ from napari_sam2.tracking import edits
 from napari_sam2.tracking.objects import FROM_BOTH, UNTRACKED
 from napari_sam2.tracking.prompt_json import prompt_from_json
 from napari_sam2.tracking.prompts import MaskPrompt
+from napari_sam2.tracking.results import ObjectScore
 from napari_sam2.tracking.session_file import (
     SessionFileError,
     first_frame_sha256,
@@ -212,20 +213,23 @@ def apply(state: SessionState, entry: dict[str, Any]) -> None:
         first, second, start = (entry[k] for k in ("first", "second", "start"))
         edits.merge(state, first, second, start, _masks(entry))
     elif what == "preview":
-        t = entry["frame"]
-        state.answered(t, [i for i, o in state.objects.items() if o.said(t)])
+        state.previewed(entry["frame"], _scores(entry))
     elif what == "propagate":
         state.begin(f"{entry['direction']} propagation", entry["objects"])
-        state.answered(None, entry["objects"])
+        state.answered(entry["objects"])
     elif what == "continue":
         state.begin("propagation", entry["objects"])
     elif what == "frame":
-        state.frame_done(entry["t"], entry["objects"], reverse=entry["back"])
+        state.frame_done(entry["t"], _scores(entry), reverse=entry["back"])
     elif what in ("undo", "redo"):
         state.turn(undo=what == "undo")
     else:
         msg = f"nothing is known of {what!r}"
         raise ValueError(msg)
+
+
+def _scores(entry: dict[str, Any]) -> dict[int, ObjectScore]:
+    return {int(i): ObjectScore.from_row(row) for i, row in entry["scores"].items()}
 
 
 def _masks(entry: dict[str, Any]) -> list[MaskPrompt]:

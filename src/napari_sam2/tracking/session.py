@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from napari_sam2.tracking import edits, resuming
+from napari_sam2.tracking.estimate import Workload, estimate
 from napari_sam2.tracking.planning import check_frames
 from napari_sam2.tracking.prompt_json import prompt_to_json
 from napari_sam2.tracking.prompts import MaskPrompt, PromptError
 from napari_sam2.tracking.session_prompts import PromptedSession
+from napari_sam2.tracking.timing import time_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
     from napari_sam2.model import SAM2
     from napari_sam2.stacks import Stack
+    from napari_sam2.tracking.estimate import Estimate
+    from napari_sam2.tracking.planning import Direction
 
 
 class Session(PromptedSession):
@@ -62,6 +66,9 @@ class Session(PromptedSession):
         Look at each object through a window of a few times its size, for small
         objects in large frames; by default with ``nano`` and not with the official
         checkpoints, which see 1024 x 1024 pixels.
+    non_overlapping_memory
+        Let objects that are looked at through one window not overlap in memory
+        either; in the labels they never do.
 
     Raises
     ------
@@ -103,6 +110,52 @@ class Session(PromptedSession):
             If the folder, the model or the stack cannot be used; says what to do.
         """
         return resuming.resume(cls, path, model=model, stack=stack, device=device)
+
+    def estimate(
+        self,
+        direction: Direction = "forward",
+        frames: Iterable[int] | None = None,
+        object_ids: Iterable[int] | None = None,
+        *,
+        everything: bool = False,
+    ) -> Estimate:
+        """Say what `propagate` would need: memory, disk, time.
+
+        The time is that of the frames tracked last; before there are any, the network
+        runs once or twice on nothing to find it.
+
+        Parameters
+        ----------
+        direction, frames, object_ids, everything
+            As in `propagate`, whose errors it raises.
+        """
+        objects, passes = self._plan(direction, frames, object_ids, everything)
+        if self._timing is None:
+            self._timing = time_model(self.model)
+        zoom, bank = self._engine.frames.zoom, objects[0].bank
+        # Where objects will be looked at is not known before they are tracked.
+        windows = len({o.window or o.object_id for o in objects}) if zoom else 1
+        work = Workload(
+            frame_shape=self.stack.shape[1:],
+            frames=sum(len(walk.frames) for walk in passes),
+            objects=len(objects),
+            batch=self._engine.batch,
+            windows=windows,
+            zoom=zoom,
+            conditioning=min(
+                max(len(o.anchors) for o in objects), bank.max_conditioning or 8
+            ),
+            retention=bank.retention,
+            label_bytes=self._store.dtype.itemsize,
+            labels_in_memory=isinstance(self._store.array, np.ndarray),
+        )
+        return estimate(
+            self.model.config,
+            work,
+            self._timing.corrected(self._measured),
+            device=self.model.device,
+            dtype=self.model.dtype,
+        )
 
     def lock(self, object_id: int, frames: int | Iterable[int]) -> None:
         """Keep an object's labels in some frames as they are.

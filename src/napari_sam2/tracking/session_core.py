@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 import contextlib
+import time
 import zlib
+from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sam2.stacks import LabelsStore, Stack, open_labels_store, open_stack
+from napari_sam2.stacks.closing import Closing
 from napari_sam2.tracking.engine import Engine
 from napari_sam2.tracking.frames import FrameEncoder
 from napari_sam2.tracking.memory_bank import MemoryBank
@@ -30,7 +33,6 @@ from napari_sam2.tracking.tracker import Tracker
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
     from pathlib import Path
-    from types import TracebackType
 
     from numpy.typing import ArrayLike
 
@@ -42,12 +44,15 @@ if TYPE_CHECKING:
     from napari_sam2.tracking.planning import Direction, Pass
     from napari_sam2.tracking.prompts import Prompt
     from napari_sam2.tracking.results import FrameResult
+    from napari_sam2.tracking.scores import ScoreTable
+    from napari_sam2.tracking.timing import Timing
 
 RECENT_CONDITIONING = 8
 GPU_BATCH = 32
+MEASURED_FRAMES = 20
 
 
-class SessionCore:
+class SessionCore(Closing):
     """Previews and propagation; see `Session`."""
 
     def __init__(
@@ -63,6 +68,7 @@ class SessionCore:
         max_conditioning: int | None = None,
         meta_behaviour: bool = False,
         zoom: bool | None = None,
+        non_overlapping_memory: bool = False,
     ) -> None:
         if zoom is None:
             zoom = model.config.dense_prompts
@@ -82,7 +88,10 @@ class SessionCore:
             "max_conditioning": max_conditioning,
             "meta_behaviour": meta_behaviour,
             "zoom": zoom,
+            "non_overlapping_memory": non_overlapping_memory,
         }
+        self._timing: Timing | None = None
+        self._measured: deque[tuple[int, int, float]] = deque(maxlen=MEASURED_FRAMES)
         self._folder: SessionFolder | None = None
         self._owns_store = not isinstance(labels, LabelsStore)
         try:
@@ -108,7 +117,11 @@ class SessionCore:
         self._store.on_write = self._state.history.note
         self._engine = Engine(
             frames=FrameEncoder(self.stack, model, zoom=zoom),
-            tracker=Tracker(model, self.stack.shape),
+            tracker=Tracker(
+                model,
+                self.stack.shape,
+                non_overlapping_memory=non_overlapping_memory,
+            ),
             store=self._store,
             state=self._state,
             corrections_condition=not meta_behaviour,
@@ -134,6 +147,11 @@ class SessionCore:
         return self._store.array
 
     @property
+    def store(self) -> LabelsStore:
+        """Where the labels are kept."""
+        return self._store
+
+    @property
     def path(self) -> Path | None:
         """The session's folder, or None if it has none."""
         return None if self._folder is None else self._folder.path
@@ -142,6 +160,11 @@ class SessionCore:
     def object_ids(self) -> list[int]:
         """Ids of all objects, in order."""
         return sorted(self._state.objects)
+
+    @property
+    def scores(self) -> ScoreTable:
+        """What is known of every object in every frame: scores, confidence, flags."""
+        return self._state.scores
 
     @property
     def prompts(self) -> list[Prompt]:
@@ -191,7 +214,8 @@ class SessionCore:
             answers = {o.object_id: o.bank.at(frame) for o in prompted}
             known = {i: memory for i, memory in answers.items() if memory is not None}
             result = self._engine.canvas.draw(frame, known)
-            self._log({"do": "preview", "frame": frame})
+            self._state.previewed(frame, result.scores)
+            self._log({"do": "preview", "frame": frame, "scores": _rows(result)})
             return result
         self._engine.settle(self._sorted())
         self._engine.enter(self._sorted(), frame, reverse=False)
@@ -291,7 +315,12 @@ class SessionCore:
         step = self._state.begin(name, ids)
         self._log({"do": "propagate", **asked})
         with contextlib.closing(self._engine.run(objects, passes)) as running:
-            while (result := next(running, None)) is not None:
+            while True:
+                began = time.perf_counter()
+                result = next(running, None)
+                if result is None:
+                    break
+                self._measure(result, time.perf_counter() - began)
                 reverse = any(
                     self._state.objects[i].tracked[result.frame_idx] == BACKWARD
                     for i in result.scores
@@ -300,7 +329,7 @@ class SessionCore:
                     {
                         "do": "frame",
                         "t": result.frame_idx,
-                        "objects": list(result.scores),
+                        "scores": _rows(result),
                         "back": reverse,
                     }
                 )
@@ -310,6 +339,14 @@ class SessionCore:
                     alive = [i for i in ids if i in self._state.objects]
                     step = self._state.begin(name, alive)
                     self._log({"do": "continue", "objects": alive})
+
+    def _measure(self, result: FrameResult, seconds: float) -> None:
+        """Keep how long a frame took, for estimates."""
+        count = sum(not score.prompted for score in result.scores.values())
+        if count:
+            found = [self._state.objects.get(i) for i in result.scores]
+            windows = {o.window for o in found if o is not None}
+            self._measured.append((count, len(windows), seconds))
 
     def _edit(
         self, frames: Sequence[int], edit: PlaneEdit, *, last: bool = True
@@ -335,7 +372,7 @@ class SessionCore:
         self._engine.frames.clear()
         self._state.objects.clear()
         self._state.history.close()
-        self._store.on_write = None
+        self._store.on_write = self._store.mirror = None
         if self._folder is not None:
             self._folder.close()
             self._folder = None  # a generator that is closed later writes nothing
@@ -343,19 +380,6 @@ class SessionCore:
             self._store.close()
         if self._owns_stack:
             self.stack.close()
-
-    def __enter__(self) -> Self:
-        """Give the session itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the session."""
-        self.close()
 
     def _sorted(self) -> list[TrackedObject]:
         return [self._state.objects[i] for i in self.object_ids]
@@ -370,3 +394,7 @@ class SessionCore:
             msg = "No object has a prompt; click on one in some frame first."
             raise PromptError(msg)
         return [self._state.objects[i] for i in wanted]
+
+
+def _rows(result: FrameResult) -> dict[int, list[float]]:
+    return {i: score.to_row() for i, score in result.scores.items()}

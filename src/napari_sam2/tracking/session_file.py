@@ -340,20 +340,30 @@ def _dtype(name: str) -> np.dtype[Any]:
     return dtype
 
 
+def is_open(folder: Path) -> bool:
+    """Whether a process has a session open."""
+    return _holder(folder) is not None
+
+
+def _holder(folder: Path) -> str | None:
+    """Return which living process has a session open, in words, or None."""
+    try:
+        pid, host = (folder / _LOCK).read_text(encoding="utf-8").split()
+        if host == socket.gethostname() and not psutil.pid_exists(int(pid)):
+            return None
+    except (OSError, ValueError):
+        return None
+    return f"process {pid} on {host}"
+
+
 def _take(folder: Path) -> None:
     """Note that this process has the session open, unless another one has."""
     lock = folder / _LOCK
-    mine = f"{os.getpid()} {socket.gethostname()}"
-    try:
-        pid, host = lock.read_text(encoding="utf-8").split()
-        elsewhere = host != socket.gethostname() or psutil.pid_exists(int(pid))
-    except (OSError, ValueError):
-        elsewhere = False
-        pid = host = ""
-    if elsewhere:
+    holder = _holder(folder)
+    if holder is not None:
         msg = (
-            f"{folder.name} is open already (process {pid} on {host}); close it there "
-            f"first, or delete {lock} if that is not so."
+            f"{folder.name} is open already ({holder}); close it there first, or "
+            f"delete {lock} if that is not so."
         )
         raise SessionFileError(msg)
-    lock.write_text(mine, encoding="utf-8")
+    lock.write_text(f"{os.getpid()} {socket.gethostname()}", encoding="utf-8")

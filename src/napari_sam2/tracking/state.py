@@ -6,8 +6,9 @@ journal says. So there is one bookkeeping for both.
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,9 +21,11 @@ from napari_sam2.tracking.objects import (
     TrackedObject,
 )
 from napari_sam2.tracking.prompts import MaskPrompt, PromptError
+from napari_sam2.tracking.score_rows import ROW
+from napari_sam2.tracking.scores import ScoreTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -30,6 +33,23 @@ if TYPE_CHECKING:
     from napari_sam2.tracking.memory_bank import MemoryBank
     from napari_sam2.tracking.objects import Snapshot
     from napari_sam2.tracking.prompts import Prompt
+    from napari_sam2.tracking.results import ObjectScore
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectState:
+    """What an object was at some time, for undo.
+
+    Attributes
+    ----------
+    found
+        The object; None if it was not there.
+    scores
+        Its rows of the score table, packed.
+    """
+
+    found: Snapshot | None
+    scores: bytes
 
 
 @dataclass(kw_only=True)
@@ -49,6 +69,8 @@ class SessionState:
         is cleared.
     removed
         Ids that were deleted everywhere.
+    scores
+        What the network said of each object and frame.
     history
         What can be undone.
     """
@@ -58,7 +80,12 @@ class SessionState:
     objects: dict[int, TrackedObject] = field(default_factory=dict)
     drawn: dict[int, NDArray[np.bool_]] = field(default_factory=dict)
     removed: set[int] = field(default_factory=set)
+    scores: ScoreTable = field(init=False)
     history: History = field(default_factory=History)
+
+    def __post_init__(self) -> None:
+        """Begin with no scores."""
+        self.scores = ScoreTable(self.n_frames)
 
     def get(self, object_id: int) -> TrackedObject:
         """Return an object.
@@ -79,9 +106,12 @@ class SessionState:
         """Begin a step that may change objects; see `History.begin`."""
         return self.history.begin(name, self._snapshots(object_ids))
 
-    def _snapshots(self, object_ids: Iterable[int]) -> dict[int, Snapshot | None]:
+    def _snapshots(self, object_ids: Iterable[int]) -> dict[int, ObjectState]:
         return {
-            i: self.objects[i].snapshot() if i in self.objects else None
+            i: ObjectState(
+                found=self.objects[i].snapshot() if i in self.objects else None,
+                scores=_packed(*self.scores.snapshot(i)),
+            )
             for i in object_ids
         }
 
@@ -99,10 +129,11 @@ class SessionState:
         step = source.pop()
         other = self._snapshots(step.states)
         for object_id, before in step.states.items():
-            if before is None:
+            self.scores.restore(object_id, _unpacked(before.scores))
+            if before.found is None:
                 self.objects.pop(object_id, None)
             else:
-                self.made(object_id).restore(before)
+                self.made(object_id).restore(before.found)
         step.states = other
         (self.history.undone if undo else self.history.done).append(step)
         return step
@@ -157,6 +188,7 @@ class SessionState:
         self.begin(f"clear prompts of {object_id}", [object_id])
         found.clear_prompts(frame_idx)
         found.tracked[frame_idx] = UNTRACKED  # its pixels go, too
+        self.scores.forget(object_id, [frame_idx])
         if not found.anchors:
             del self.objects[object_id]
         return True
@@ -174,6 +206,7 @@ class SessionState:
         self.begin(f"delete {object_id}", [object_id])
         self.objects.pop(object_id, None)
         self.removed.add(object_id)
+        self.scores.forget(object_id)
         return self.frames_drawn(object_id)
 
     def lock(self, masks: Sequence[MaskPrompt]) -> None:
@@ -183,6 +216,17 @@ class SessionState:
         found = self.made(object_id)
         for mask in masks:
             found.lock(mask)
+            inside = np.argwhere(mask.cut)
+            centroid = inside.mean(0) + mask.corner if len(inside) else (0, 0)
+            self.scores.record(
+                mask.frame_idx,
+                object_id,
+                iou=1.0,
+                object_score=float(len(inside) > 0),
+                area=len(inside),
+                centroid=(float(centroid[0]), float(centroid[1])),
+                prompted=True,
+            )
             self.note_drawn(object_id, mask.frame_idx)
 
     def unlock(self, object_id: int, frames: Iterable[int]) -> None:
@@ -197,23 +241,41 @@ class SessionState:
         if not found.anchors:
             del self.objects[object_id]
 
-    def answered(self, frame_idx: int | None, object_ids: Iterable[int]) -> None:
-        """Note that prompts were answered, in a frame or (None) everywhere."""
+    def answered(self, object_ids: Iterable[int]) -> None:
+        """Note that all prompts of some objects were answered."""
         for object_id in object_ids:
             found = self.objects[object_id]
-            frames = found.prompts if frame_idx is None else [frame_idx]
-            for t in frames:
-                if t in found.prompts and t not in found.locked:
-                    found.answered[t] = len(found.prompts[t])
-                    if frame_idx is not None:
-                        self.note_drawn(object_id, t)
+            for t in found.prompts.keys() - found.locked.keys():
+                found.answered[t] = len(found.prompts[t])
+
+    def previewed(self, frame_idx: int, scores: Mapping[int, ObjectScore]) -> None:
+        """Note that prompts in a frame were answered and drawn."""
+        self.scores.take(frame_idx, scores)
+        for object_id in scores:
+            found = self.objects[object_id]
+            self.note_drawn(object_id, frame_idx)
+            if frame_idx not in found.locked:
+                found.answered[frame_idx] = len(found.prompts[frame_idx])
 
     def frame_done(
-        self, frame_idx: int, object_ids: Iterable[int], *, reverse: bool
+        self, frame_idx: int, scores: Mapping[int, ObjectScore], *, reverse: bool
     ) -> None:
         """Note that objects were propagated through a frame."""
-        for object_id in object_ids:
+        self.scores.take(frame_idx, scores, reverse=reverse)
+        for object_id in scores:
             found = self.objects[object_id]
             found.tracked[frame_idx] = BACKWARD if reverse else FORWARD
             found.stale[frame_idx] = FRESH
             self.note_drawn(object_id, frame_idx)
+
+
+def _packed(frames: NDArray[np.intp], rows: NDArray[Any]) -> bytes:
+    """Return an object's scores as few bytes."""
+    return zlib.compress(frames.astype(np.int64).tobytes() + rows.tobytes(), 1)
+
+
+def _unpacked(packed: bytes) -> tuple[NDArray[np.intp], NDArray[Any]]:
+    data = zlib.decompress(packed)
+    count = len(data) // (8 + ROW.itemsize)
+    frames = np.frombuffer(data, np.int64, count)
+    return frames.astype(np.intp), np.frombuffer(data, ROW, count, offset=8 * count)

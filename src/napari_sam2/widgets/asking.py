@@ -9,6 +9,7 @@ from napari.utils.notifications import show_info, show_warning
 from qtpy.QtCore import QTimer
 
 from napari_sam2.widgets import console_lines, messages
+from napari_sam2.widgets.recovering import Recovering
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +38,7 @@ class Asking:
 
     def __init__(self, desk: Desk, following: Following) -> None:
         self._desk, self._following = desk, following
+        self.recovering = Recovering(desk)
 
     def look_around(self) -> None:
         """Find out which models and devices there are."""
@@ -311,6 +313,7 @@ class Asking:
         if place is desk.place:
             desk.show_result(place, array)
             desk.say_what_to_do()
+            self.recovering.look()
 
     def _answered(
         self,
@@ -325,6 +328,7 @@ class Asking:
         place.note(news, known={*request.prompts, *place.masks})
         desk.show_result(place, array)
         desk.show_objects()
+        desk.panel.recover.hide()
         if self._following.run is None:
             desk.say(messages.found(news, object_id, n_frames=place.n_frames))
 

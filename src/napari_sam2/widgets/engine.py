@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
+    from napari_sam2.tracking.prompts import Prompt
+    from napari_sam2.tracking.shelf import Earlier
     from napari_sam2.widgets.target import Target
 
 Direction = Literal["forward", "backward", "both"]
@@ -91,6 +93,9 @@ class Catalogue:
     devices: tuple[str, ...]
 
 
+HALF = 0.5
+
+
 @dataclass(frozen=True, kw_only=True)
 class ObjectNews:
     """What was found of one object in one frame.
@@ -98,13 +103,21 @@ class ObjectNews:
     Attributes
     ----------
     confidence : float
-        How sure the network is of its mask, or that the object is not there, 0 to 1.
+        How sure one can be of its mask, or that the object is not there, 0 to 1.
     area : int
         Pixels; 0 where the object is not in the frame.
+    flagged : bool
+        Whether it jumps, swells, shrinks or vanishes there.
     """
 
     confidence: float
     area: int
+    flagged: bool = False
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether a person should look at it."""
+        return self.flagged or self.confidence < HALF
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,6 +161,28 @@ class Undone:
     news: tuple[FrameNews, ...]
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Recovered:
+    """An earlier session that is gone on with.
+
+    Attributes
+    ----------
+    array
+        The labels, as `Engine.open` gives them.
+    prompts : tuple of Prompt
+        What was prompted, to be put into the layers.
+    masks : tuple of (object_id, frame_idx)
+        Which of them are masks.
+    news : tuple of FrameNews
+        What is known of each frame.
+    """
+
+    array: Any
+    prompts: tuple[Prompt, ...]
+    masks: tuple[PromptKey, ...]
+    news: tuple[FrameNews, ...]
+
+
 class Engine(Protocol):
     """The panel's view of the work. Called from the worker thread only."""
 
@@ -187,6 +222,12 @@ class Engine(Protocol):
 
     def undo_propagation(self, request: Request) -> Undone | None:
         """Take the last propagation back; None if it is not the last thing done."""
+
+    def earlier(self, request: Request) -> Earlier | None:
+        """Find the newest session that was made on this image before."""
+
+    def recover(self, request: Request, earlier: Earlier) -> Recovered:
+        """Go on with an earlier session; the next request's prompts are its."""
 
     def toggle_lock(self, request: Request, object_id: int, frame_idx: int) -> bool:
         """Keep an object as it is in a frame, or no longer; say whether it is kept."""

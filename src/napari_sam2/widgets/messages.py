@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari_sam2.tracking.shelf import Earlier
     from napari_sam2.widgets.engine import FrameNews
+    from napari_sam2.widgets.objects_table import ObjectRow
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +38,8 @@ UP_TO_DATE = (
     "Everything there is <b>up to date</b>. Click to correct a frame, or tick "
     "<b>Again</b> to do all of it once more."
 )
+RECOVERED = "Everything is as you left it. Click to correct, or follow."
+NO_DOUBT = "No doubtful frame in that direction."
 NO_UNDO = "There is nothing to take back."
 UNDONE_RUN = "The last following is taken back."
 NOT_FOUND_HERE = "Click on the cell in this frame first; then it can be locked."
@@ -86,6 +93,27 @@ def finished(n_frames: int, seconds: float, unread: int) -> str:
         f"<b>Done:</b> {n_frames} frames in {seconds:.0f} s.{lost} Where it is wrong, "
         "go to the frame, click to correct it, and follow again from there."
     )
+
+
+def doubtful(frame_idx: int, rows: Mapping[int, ObjectRow]) -> str:
+    """Say which cells to look at in a frame."""
+    cells = [
+        str(object_id)
+        for object_id, row in sorted(rows.items())
+        if frame_idx in row.found and row.found[frame_idx].doubtful
+    ]
+    what = f"cell {cells[0]}" if len(cells) == 1 else f"cells {', '.join(cells)}"
+    return (
+        f"Frame {frame_idx}: look at <b>{what}</b>. Wrong? Click to correct. Right? "
+        "Lock it (<b>K</b>) or go on (<b>N</b>)."
+    )
+
+
+def earlier(found: Earlier) -> str:
+    """Offer an earlier session, on a button."""
+    cells = "1 cell" if found.objects == 1 else f"{found.objects} cells"
+    when = time.strftime("%d %b %H:%M", time.localtime(found.when))
+    return f"Go on from {when}: {cells}, {found.frames} frames"
 
 
 def locked(object_id: int, frame_idx: int, *, kept: bool) -> str:

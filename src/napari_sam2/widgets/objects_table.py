@@ -25,8 +25,6 @@ if TYPE_CHECKING:
         PromptKey,
     )
 
-HALF = 0.5
-
 
 @dataclass(kw_only=True)
 class ObjectRow:
@@ -45,8 +43,8 @@ class ObjectRow:
 
     @property
     def doubtful(self) -> int:
-        """Number of frames in which the network is less than half sure."""
-        return sum(news.confidence < HALF for news in self.found.values())
+        """Number of frames that a person should look at."""
+        return sum(news.doubtful for news in self.found.values())
 
 
 class ObjectsTable(QTableWidget):
@@ -69,7 +67,8 @@ class ObjectsTable(QTableWidget):
             header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         if (doubt := self.horizontalHeaderItem(3)) is not None:
             doubt.setToolTip(
-                "Frames in which the network is less than half sure: look there first"
+                "Frames that are less than half sure, or where the cell jumps, swells, "
+                "shrinks or vanishes: press N to go from one to the next"
             )
         if (numbers := self.verticalHeader()) is not None:
             numbers.hide()

@@ -36,8 +36,8 @@ HELP = (
     "<tr><td><b>Shift + click</b></td><td>&nbsp; begin the next cell</td></tr>"
     "<tr><td><b>Ctrl + Z</b></td>"
     "<td>&nbsp; take the last click or following back</td></tr>"
-    "<tr><td><b>M &nbsp; T &nbsp; G &nbsp; L</b></td>"
-    "<td>&nbsp; new cell, + / −, follow / stop, lock</td></tr>"
+    "<tr><td><b>M &nbsp; T &nbsp; G &nbsp; K &nbsp; N</b></td>"
+    "<td>&nbsp; new cell, + / −, follow / stop, lock, next doubt</td></tr>"
     "</table>"
 )
 
@@ -62,6 +62,10 @@ class Panel(QScrollArea):
         column.setSpacing(4)
         self.status = _status()
         column.addWidget(self.status)
+        self.recover = QPushButton()
+        self.recover.setToolTip("Take up the work done on this image before")
+        self.recover.hide()
+        column.addWidget(self.recover)
         for title, build in (
             ("1   Image", self._image_part),
             ("2   Click on a cell", self._prompt_part),
@@ -116,7 +120,7 @@ class Panel(QScrollArea):
         self.undo.setToolTip("Take the last click, box or following back (Ctrl+Z)")
         self.lock = QPushButton("Lock")
         self.lock.setToolTip(
-            "Keep the selected cell as it is in the frame you look at, or no longer (L)"
+            "Keep the selected cell as it is in the frame you look at, or no longer (K)"
         )
         self.delete_object = QPushButton("Delete")
         self.delete_object.setToolTip("Delete the selected cell from all frames")

@@ -16,6 +16,12 @@ from qtpy.QtCore import QTimer
 from napari_sam2.widgets import messages
 from napari_sam2.widgets.colours import object_colour
 from napari_sam2.widgets.engine import FramePrompts, PromptKey
+from napari_sam2.widgets.prompt_geometry import (
+    box_is_usable,
+    box_of,
+    click_is_usable,
+    clipped,
+)
 from napari_sam2.widgets.target import pixel_shape
 
 if TYPE_CHECKING:
@@ -24,6 +30,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
     from napari.viewer import Viewer
 
+    from napari_sam2.tracking.prompts import Prompt
     from napari_sam2.widgets.target import Target
 
 OBJECT, SIGN, ORDER = "object", "sign", "order"
@@ -32,7 +39,7 @@ POSITIVE_SYMBOL, NEGATIVE_SYMBOL = "disc", "x"
 # pixels. (The lower limit also widens the border, so it is low.)
 CLICK_PART, CLICK_PIXELS = 1 / 55, (2, 16)
 NEGATIVE_MODIFIERS = frozenset({"Control", "Alt"})
-SMALLEST_BOX = 2.0  # pixels; a click with the box tool draws one that is smaller
+_UNFINISHED = ("adding", "removing", "changing")
 Prompts = dict[PromptKey, FramePrompts]
 
 
@@ -146,13 +153,13 @@ class PromptLayers:
             is_box = isinstance(layer, Shapes)
             for row, vertices in enumerate(layer.data):
                 inside = self._in_image(layer, np.atleast_2d(vertices))
-                place: Any = _clipped(inside[0], target) if is_box else inside[0]
+                place: Any = clipped(inside[0], target) if is_box else inside[0]
                 frame = target.frame_of(place)
                 if frame is None:
                     continue
                 key = (int(layer.features[OBJECT][row]), frame)
                 if is_box:
-                    boxes[key] = _box(inside, target)
+                    boxes[key] = box_of(inside, target)
                 else:
                     y, x = (float(v) for v in inside[0, -2:])
                     clicks[key].append(((y, x), int(layer.features[SIGN][row])))
@@ -170,7 +177,7 @@ class PromptLayers:
         reason: str | None = None
         for layer in self.layers:
             is_box = isinstance(layer, Shapes)
-            usable = _box_is_usable if is_box else _click_is_usable
+            usable = box_is_usable if is_box else click_is_usable
             rows = [
                 row
                 for row, vertices in enumerate(layer.data)
@@ -193,6 +200,43 @@ class PromptLayers:
             self.points.world_to_data(self._image.data_to_world(position)),
         )
         self.positive = was
+
+    def load(self, prompts: Sequence[Prompt], target: Target) -> None:
+        """Put the clicks and boxes of an earlier session into the layers."""
+        from napari_sam2.tracking.prompts import BoxPrompt, PointPrompt
+
+        was = self._object_id, self._positive
+        self._busy = True
+        try:
+            for prompt in prompts:
+                where = target.index(prompt.frame_idx)
+                self._object_id = prompt.object_id
+                if isinstance(prompt, PointPrompt):
+                    pairs = zip(prompt.points, prompt.labels, strict=True)
+                    for (y, x), label in pairs:
+                        self._positive = bool(label)
+                        self._put(self.points, [[*where, y, x]])
+                elif isinstance(prompt, BoxPrompt):
+                    if self.boxes is None:
+                        self.boxes = self._make_boxes()
+                    y, x, y2, x2 = (edge - 0.5 for edge in prompt.box)
+                    corners = ((y, x), (y, x2), (y2, x2), (y2, x))
+                    self._put(self.boxes, [[*where, *corner] for corner in corners])
+        finally:
+            self._busy = False
+            self._object_id, self._positive = was
+            self._set_defaults()
+        for layer in self.layers:
+            self._paint(layer)
+            layer.selected_data = set()
+
+    def _put(self, layer: Layer, vertices: list[list[float]]) -> None:
+        """Add one prompt, given in the image's data, as the user would."""
+        self._set_defaults()
+        world = [self._image.data_to_world(vertex) for vertex in vertices]
+        data = np.array([layer.world_to_data(point) for point in world])
+        layer.add(data)
+        self._count += 1
 
     def start_clicking(self) -> None:
         """Select the Points layer and make a mouse click a prompt."""
@@ -338,33 +382,3 @@ class PromptLayers:
         """Bring (N, D) positions in a layer's data to the image's data."""
         world = (layer.data_to_world(vertex) for vertex in vertices)
         return np.array([self._image.world_to_data(point) for point in world])
-
-
-_UNFINISHED = ("adding", "removing", "changing")
-
-
-def _clipped(position: np.ndarray, target: Target) -> np.ndarray:
-    """Return the position with y and x inside the picture: boxes may stick out."""
-    highest = np.array(target.shape[-2:]) - 1
-    return np.concatenate([position[:-2], np.clip(position[-2:], 0, highest)])
-
-
-def _box(corners: np.ndarray, target: Target) -> tuple[float, float, float, float]:
-    """Return (y, x, y2, x2) of a drawn rectangle, as far as it is in the picture.
-
-    Pixel 0 reaches from -0.5 to 0.5.
-    """
-    size = np.array(target.shape[-2:])
-    low = np.clip(corners[:, -2:].min(axis=0) + 0.5, 0, size)
-    high = np.clip(corners[:, -2:].max(axis=0) + 0.5, 0, size)
-    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
-
-
-def _click_is_usable(position: np.ndarray, target: Target) -> bool:
-    where: Any = position[0]
-    return target.holds(where)
-
-
-def _box_is_usable(corners: np.ndarray, target: Target) -> bool:
-    y, x, y2, x2 = _box(corners, target)
-    return min(y2 - y, x2 - x) >= SMALLEST_BOX

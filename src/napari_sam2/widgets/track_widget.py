@@ -7,6 +7,7 @@ time is asked of the engine, in the worker's thread (`napari_sam2.widgets.desk`)
 from __future__ import annotations
 
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent
@@ -53,7 +54,7 @@ class TrackWidget(QWidget):
         self.images = ImageChoice(napari_viewer, self.panel)
         self.models = ModelPart(self.panel)
         self.desk = Desk(
-            self.panel, self.models, TrackingEngine() if engine is None else engine
+            self.panel, self.models, _engine() if engine is None else engine
         )
         self.following = Following(self.desk)
         self.asking = Asking(self.desk, self.following)
@@ -76,7 +77,9 @@ class TrackWidget(QWidget):
                 "M": self.new_object,
                 "T": self.panel.sign.toggle,
                 "G": self.follow_or_stop,
-                "L": self.toggle_lock,
+                "K": self.toggle_lock,
+                "N": self.next_doubtful,
+                "Shift-N": partial(self.next_doubtful, backward=True),
                 "Control-Z": self.undo,
             },
         )
@@ -109,6 +112,19 @@ class TrackWidget(QWidget):
             self.asking.undo_run()
         elif not place.prompts.undo():
             self.desk.say(messages.NO_UNDO)
+
+    def next_doubtful(self, *, backward: bool = False) -> None:
+        """Go to the next frame that should be looked at."""
+        place = self.place
+        if place is None:
+            return
+        here = place.frame(place.target())
+        frame = place.doubtful_frame(here, backward=backward)
+        if frame is None:
+            self.desk.say(messages.NO_DOUBT)
+        else:
+            place.go_to(frame)
+            self.desk.say(messages.doubtful(frame, place.rows))
 
     def toggle_lock(self) -> None:
         """Keep the current cell as it is in the visible frame, or no longer."""
@@ -180,6 +196,7 @@ class TrackWidget(QWidget):
         panel.new_object.clicked.connect(self.new_object)
         panel.undo.clicked.connect(self.undo)
         panel.lock.clicked.connect(self.toggle_lock)
+        panel.recover.clicked.connect(asking.recovering.recover)
         panel.delete_object.clicked.connect(self.delete_object)
         panel.use_labels.clicked.connect(self._use_labels)
         panel.backward.clicked.connect(lambda: self.follow("backward"))
@@ -284,6 +301,12 @@ class TrackWidget(QWidget):
         if request is not None and clipboard is not None:
             clipboard.setText(console_lines.script(request, self.following.propagated))
             self.desk.say(messages.COPIED)
+
+
+def _engine() -> Engine:
+    from napari_sam2.tracking.shelf import shelf_folder
+
+    return TrackingEngine(shelf=shelf_folder())
 
 
 def _end(

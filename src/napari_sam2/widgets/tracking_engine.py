@@ -5,6 +5,8 @@ torch is imported by the first call, in the worker thread.
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2.widgets.engine import (
@@ -14,26 +16,37 @@ from napari_sam2.widgets.engine import (
     FramePrompts,
     ModelChoice,
     ModelInfo,
-    ObjectNews,
     Painted,
     PromptKey,
+    Recovered,
     Request,
     Undone,
+)
+from napari_sam2.widgets.engine_parts import (
+    frame_news,
+    frames_key,
+    give_clicks,
+    leave_a_core,
+    model_info,
+    only_more_clicks,
+    open_target,
+    warm_up,
 )
 from napari_sam2.widgets.labels_volume import LabelsVolume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
+    from pathlib import Path
 
     from napari_sam2.model import SAM2
     from napari_sam2.stacks import Stack
-    from napari_sam2.tracking import FrameResult, ObjectScore, Session
+    from napari_sam2.tracking import Session
     from napari_sam2.tracking.prompts import MaskPrompt
+    from napari_sam2.tracking.shelf import Earlier
     from napari_sam2.widgets.target import Target
 
 Prompts = dict[PromptKey, FramePrompts]
 
-WARM_UP_SIDE = 512
 MOST_CHANGES = 50
 
 
@@ -51,10 +64,20 @@ class TrackingEngine:
     ----------
     loader : callable
         Makes a model of a choice; tests give a small one with random weights.
+    shelf : Path, optional
+        Folder in which sessions are kept as they are done, to go on with them after
+        a crash; None keeps none.
     """
 
-    def __init__(self, loader: Callable[[ModelChoice], SAM2] = default_loader) -> None:
-        self._loader = loader
+    def __init__(
+        self,
+        loader: Callable[[ModelChoice], SAM2] = default_loader,
+        *,
+        shelf: Path | None = None,
+    ) -> None:
+        self._loader, self._shelf = loader, shelf
+        self._adopts = False
+        self._filled: set[tuple[object, ...]] = set()
         self._choice: ModelChoice | None = None
         self._model: SAM2 | None = None
         self._session: Session | None = None
@@ -78,7 +101,7 @@ class TrackingEngine:
             devices += [f"cuda:{i}" for i in range(torch.cuda.device_count())]
         if torch.backends.mps.is_available():
             devices.append("mps")
-        known = (_model_info(name) for name in CHECKPOINTS)
+        known = (model_info(name) for name in CHECKPOINTS)
         return Catalogue(
             # SAM 2.0 is for reproducing old results: offered where its file is.
             models=tuple(m for m in known if m.here or not m.name.startswith("sam2-")),
@@ -92,7 +115,7 @@ class TrackingEngine:
         from napari_sam2.model.registry import download
 
         download(name, progress=report)
-        return _model_info(name)
+        return model_info(name)
 
     def open(self, request: Request, frame_idx: int) -> Any:
         """Get ready to answer on a frame; return the labels, shaped like the image."""
@@ -104,7 +127,8 @@ class TrackingEngine:
     def preview(self, request: Request, frame_idx: int) -> FrameNews:
         """Segment one frame from its prompts."""
         session = self._ready(request)
-        return _news(session.preview(frame_idx))
+        result = session.preview(frame_idx)
+        return frame_news(session, frame_idx, only=result.scores)
 
     def frames_to_do(
         self,
@@ -131,7 +155,8 @@ class TrackingEngine:
         running = session.propagate(direction, frames=frames, everything=everything)
         try:
             for result in running:
-                yield _news(result)
+                news = frame_news(session, result.frame_idx, only=result.scores)
+                yield replace(news, error=result.error)
         finally:
             running.close()
 
@@ -142,7 +167,9 @@ class TrackingEngine:
             return None
         frames = session.undo_frames()
         session.undo()
-        return Undone(frames=tuple(frames), news=())
+        return Undone(
+            frames=tuple(frames), news=tuple(frame_news(session, t) for t in frames)
+        )
 
     def toggle_lock(self, request: Request, object_id: int, frame_idx: int) -> bool:
         """Keep an object as it is in a frame, or no longer; say whether it is kept."""
@@ -188,7 +215,7 @@ class TrackingEngine:
                 if object_id == painted.selected
                 or np.count_nonzero(pixels == object_id) != painted.areas[object_id]
             ]
-        kept = self._masks.setdefault(_place(request), {})
+        kept = self._masks.setdefault(frames_key(request), {})
         for mask in found:
             kept[mask.object_id, frame_idx] = mask
             session.add_prompt(mask)
@@ -204,6 +231,55 @@ class TrackingEngine:
         if self._session is not None and object_id in self._session.object_ids:
             self._session.remove_object(object_id)
         self._volume(request).erase(object_id, request.target)
+
+    def earlier(self, request: Request) -> Earlier | None:
+        """Find the newest session that was made on this image before."""
+        if self._shelf is None:
+            return None
+        from napari_sam2.tracking.shelf import earlier_sessions
+
+        with open_target(request.target) as stack:
+            found = earlier_sessions(self._shelf, stack)
+        return found[0] if found else None
+
+    def recover(self, request: Request, earlier: Earlier) -> Recovered:
+        """Go on with an earlier session; the next request's prompts are taken for its.
+
+        Parameters
+        ----------
+        request
+            For the same image, without prompts.
+        earlier
+            What `earlier` found.
+        """
+        from napari_sam2.tracking import Session
+        from napari_sam2.tracking.prompts import MaskPrompt
+
+        self._ready(request)
+        model, target = self._model, request.target
+        assert model is not None
+        self._close_session()
+        self._stack = open_target(target)
+        self._session = session = Session.open(
+            earlier.path, model=model, stack=self._stack
+        )
+        self._opened, self._adopts = target.key, True
+        store = self._volume(request).store(target)
+        session.store.copy_to(store)
+        session.store.mirror = store
+        self._filled.add(target.key[:3])
+        kept = self._masks[frames_key(request)] = {
+            (prompt.object_id, prompt.frame_idx): prompt
+            for prompt in session.prompts
+            if isinstance(prompt, MaskPrompt)
+        }
+        done = [t for t in range(len(store)) if session.scores.frame(t)]
+        return Recovered(
+            array=self._volume(request).array,
+            prompts=tuple(session.prompts),
+            masks=tuple(kept),
+            news=tuple(frame_news(session, t) for t in done),
+        )
 
     def forget(self, target: Target) -> None:
         """Let go of an image that has left the viewer."""
@@ -226,11 +302,11 @@ class TrackingEngine:
             self._close_session()
             self._model, self._choice = None, None  # before loading: room for the next
             if not self._modest:
-                _leave_a_core()
+                leave_a_core()
                 self._modest = True
             self._model = self._loader(request.model)
             self._choice = request.model
-            _warm_up(self._model)
+            warm_up(self._model)
         if self._session is None or request.target.key != self._opened:
             self._close_session()
             self._open_session(request, self._model)
@@ -240,26 +316,32 @@ class TrackingEngine:
         return session
 
     def _open_session(self, request: Request, model: SAM2) -> None:
-        from napari_sam2.stacks import open_stack
         from napari_sam2.tracking import Session
+        from napari_sam2.tracking.shelf import new_session_path
 
         target = request.target
-        self._stack = open_stack(
-            target.data,
-            axes=target.axes,
-            contrast_limits=target.contrast_limits,
-            fixed=target.fixed,
-        )
+        self._stack = open_target(target)
         store = self._volume(request).store(target)
-        self._session = Session(model, self._stack, labels=store)
+        if self._shelf is None:
+            self._session = Session(model, self._stack, labels=store)
+        else:
+            path = new_session_path(self._shelf, target.name)
+            self._session = Session(model, self._stack, path=path)
+            if target.key[:3] in self._filled:  # another model goes on with them
+                store.copy_to(self._session.store)
+            self._session.store.mirror = store
+            self._filled.add(target.key[:3])
         self._opened = target.key
         self._applied = {}
-        for mask in self._masks.get(_place(request), {}).values():
+        for mask in self._masks.get(frames_key(request), {}).values():
             self._session.add_prompt(mask)
 
     def _close_session(self) -> None:
         if self._session is not None:
+            path, used = self._session.path, self._session.object_ids
             self._session.close()
+            if path is not None and not used:
+                shutil.rmtree(path, ignore_errors=True)  # there is nothing in it
         if self._stack is not None:
             self._stack.close()
         self._session = self._stack = None
@@ -279,6 +361,8 @@ class TrackingEngine:
         Going back to the prompts of before is undone in the session as well, so that
         labels are again what they were.
         """
+        if self._adopts:
+            self._adopts, self._applied = False, dict(request.prompts)
         if request.prompts == self._applied:
             return
         done = len(session.undoable)
@@ -296,7 +380,7 @@ class TrackingEngine:
         del self._changes[:-MOST_CHANGES]
 
     def _tell(self, session: Session, request: Request) -> None:
-        masks = self._masks.get(_place(request), {})
+        masks = self._masks.get(frames_key(request), {})
         for key in [k for k in self._applied if k not in request.prompts]:
             self._replace(session, key, FramePrompts(), masks)
             del self._applied[key]
@@ -304,8 +388,8 @@ class TrackingEngine:
             before = self._applied.get(key, FramePrompts())
             if prompts == before:
                 continue
-            if _continues(prompts, before):
-                _click(session, key, prompts, len(before.points))
+            if only_more_clicks(prompts, before):
+                give_clicks(session, key, prompts, len(before.points))
             else:
                 self._replace(session, key, prompts, masks)
             self._applied[key] = prompts
@@ -325,94 +409,4 @@ class TrackingEngine:
             session.add_prompt(masks[key])
         if prompts.box is not None:
             session.add_box(object_id, frame_idx, prompts.box)
-        _click(session, key, prompts, 0)
-
-
-def _warm_up(model: SAM2) -> None:
-    """Follow a click on nothing: a network's first answers take many times as long.
-
-    Not for large networks, whose own work outweighs that.
-    """
-    import numpy as np
-
-    from napari_sam2.tracking import Session
-
-    side = model.config.image_size
-    if side <= WARM_UP_SIDE:
-        with Session(model, np.zeros((3, side, side), np.uint8), axes="TYX") as session:
-            session.add_points(1, 0, [(side / 2, side / 2)], [1])
-            for _ in session.propagate():
-                pass
-
-
-def _leave_a_core() -> None:
-    """Leave a core to the window: on few cores that is faster for both.
-
-    See docs/performance.md. Holds for the calling thread and those begun later.
-    """
-    import torch
-
-    torch.set_num_threads(max(1, torch.get_num_threads() - 1))
-
-
-def _click(session: Session, key: PromptKey, prompts: FramePrompts, begin: int) -> None:
-    """Give the clicks from `begin` on, one by one: each refines the last answer.
-
-    So the answer depends on the clicks alone, not on how fast they were made.
-    """
-    object_id, frame_idx = key
-    for point, label in zip(
-        prompts.points[begin:], prompts.labels[begin:], strict=True
-    ):
-        session.add_points(object_id, frame_idx, [point], [label])
-
-
-def _continues(prompts: FramePrompts, before: FramePrompts) -> bool:
-    """Whether nothing but clicks was added."""
-    count = len(before.points)
-    return (
-        prompts.box == before.box
-        and prompts.points[:count] == before.points
-        and prompts.labels[:count] == before.labels
-    )
-
-
-def _place(request: Request) -> tuple[object, ...]:
-    """Where masks belong: the frames, however bright they are shown."""
-    target = request.target
-    return id(target.data), target.followed, tuple(target.fixed.items())
-
-
-def _news(result: FrameResult) -> FrameNews:
-    return FrameNews(
-        frame_idx=result.frame_idx,
-        error=result.error,
-        objects={
-            object_id: ObjectNews(confidence=_confidence(score), area=score.area)
-            for object_id, score in result.scores.items()
-        },
-    )
-
-
-def _confidence(score: ObjectScore) -> float:
-    """Return how sure the network is of its mask, or that the object is not there."""
-    return score.iou * score.object_score if score.area else 1 - score.object_score
-
-
-def _model_info(name: str) -> ModelInfo:
-    from napari_sam2.model.registry import (
-        MissingCheckpointError,
-        checkpoint_path,
-        find_checkpoint,
-    )
-
-    known = find_checkpoint(name)
-    try:
-        checkpoint_path(name)
-    except MissingCheckpointError:
-        here = known.packaged  # then loading says what is wrong with the installation
-    else:
-        here = True
-    size = "" if known.n_bytes is None else f"{known.n_bytes / 2**20:.0f} MB"
-    note = "built in" if known.packaged else size
-    return ModelInfo(name=name, here=here, note=note)
+        give_clicks(session, key, prompts, 0)

@@ -153,6 +153,18 @@ class Workplace:
                 row = self.rows.setdefault(object_id, ObjectRow())
                 row.found[news.frame_idx] = found
 
+    def doubtful_frame(self, after: int, *, backward: bool = False) -> int | None:
+        """Return the next frame in which some cell is doubtful, or None."""
+        frames = {
+            frame
+            for row in self.rows.values()
+            for frame, news in row.found.items()
+            if news.doubtful and (frame < after if backward else frame > after)
+        }
+        if not frames:
+            return None
+        return max(frames) if backward else min(frames)
+
     def go_to(self, frame_idx: int) -> None:
         """Move the slider to a frame."""
         if self.axis is None:

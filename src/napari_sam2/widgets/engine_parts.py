@@ -1,0 +1,123 @@
+"""Small steps between the panel's requests and a session; torch is imported late."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_sam2.widgets.engine import FrameNews, ModelInfo, ObjectNews
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from napari_sam2.model import SAM2
+    from napari_sam2.stacks import Stack
+    from napari_sam2.tracking import Session
+    from napari_sam2.widgets.engine import FramePrompts, PromptKey, Request
+    from napari_sam2.widgets.target import Target
+
+WARM_UP_SIDE = 512
+
+
+def open_target(target: Target) -> Stack:
+    """Open the frames of a layer that a target means."""
+    from napari_sam2.stacks import open_stack
+
+    return open_stack(
+        target.data,
+        axes=target.axes,
+        contrast_limits=target.contrast_limits,
+        fixed=target.fixed,
+    )
+
+
+def warm_up(model: SAM2) -> None:
+    """Follow a click on nothing: a network's first answers take many times as long.
+
+    Not for large networks, whose own work outweighs that.
+    """
+    import numpy as np
+
+    from napari_sam2.tracking import Session
+
+    side = model.config.image_size
+    if side <= WARM_UP_SIDE:
+        with Session(model, np.zeros((3, side, side), np.uint8), axes="TYX") as session:
+            session.add_points(1, 0, [(side / 2, side / 2)], [1])
+            for _ in session.propagate():
+                pass
+
+
+def leave_a_core() -> None:
+    """Leave a core to the window: on few cores that is faster for both.
+
+    See docs/performance.md. Holds for the calling thread and those begun later.
+    """
+    import torch
+
+    torch.set_num_threads(max(1, torch.get_num_threads() - 1))
+
+
+def give_clicks(
+    session: Session, key: PromptKey, prompts: FramePrompts, begin: int
+) -> None:
+    """Give the clicks from `begin` on, one by one: each refines the last answer.
+
+    So the answer depends on the clicks alone, not on how fast they were made.
+    """
+    object_id, frame_idx = key
+    for point, label in zip(
+        prompts.points[begin:], prompts.labels[begin:], strict=True
+    ):
+        session.add_points(object_id, frame_idx, [point], [label])
+
+
+def only_more_clicks(prompts: FramePrompts, before: FramePrompts) -> bool:
+    """Whether nothing but clicks was added."""
+    count = len(before.points)
+    return (
+        prompts.box == before.box
+        and prompts.points[:count] == before.points
+        and prompts.labels[:count] == before.labels
+    )
+
+
+def frames_key(request: Request) -> tuple[object, ...]:
+    """Where masks belong: the frames, however bright they are shown."""
+    target = request.target
+    return id(target.data), target.followed, tuple(target.fixed.items())
+
+
+def frame_news(
+    session: Session, frame_idx: int, *, only: Collection[int] | None = None
+) -> FrameNews:
+    """Say what is known of a frame, or of some objects in it."""
+    return FrameNews(
+        frame_idx=frame_idx,
+        objects={
+            object_id: ObjectNews(
+                confidence=row.confidence, area=row.area, flagged=bool(row.flags)
+            )
+            for object_id, row in session.scores.frame(frame_idx).items()
+            if only is None or object_id in only
+        },
+    )
+
+
+def model_info(name: str) -> ModelInfo:
+    """Say whether a known model is here, and how large it is."""
+    from napari_sam2.model.registry import (
+        MissingCheckpointError,
+        checkpoint_path,
+        find_checkpoint,
+    )
+
+    known = find_checkpoint(name)
+    try:
+        checkpoint_path(name)
+    except MissingCheckpointError:
+        here = known.packaged  # then loading says what is wrong with the installation
+    else:
+        here = True
+    size = "" if known.n_bytes is None else f"{known.n_bytes / 2**20:.0f} MB"
+    note = "built in" if known.packaged else size
+    return ModelInfo(name=name, here=here, note=note)
