@@ -28,7 +28,7 @@ def walk(areas, centroids=None, *, prompt=0, reverse=False, n_frames=None):
     """A table of object 1: prompted once, followed forwards or backwards from it."""
     table = ScoreTable(n_frames or len(areas))
     for t, area in enumerate(areas):
-        centroid = centroids[t] if centroids else (0.0, 0.0)
+        centroid = centroids[t] if centroids else (10.0, 20.0)
         put(
             table,
             t,
@@ -51,25 +51,19 @@ def flags(table, object_id=1):
 
 class TestChanges:
     def test_step_goes_from_the_last_centroid_there_was(self):
-        table = walk(
-            [100, 100, 0, 100], [(0, 0), (3, 4), (9, 9), (3, 10)], n_frames=9
-        )
-        np.testing.assert_array_equal(
-            table.of(1).step, [np.nan, 5.0, np.nan, 6.0]
-        )
+        table = walk([100, 100, 0, 100], [(0, 0), (3, 4), (9, 9), (3, 10)], n_frames=9)
+        np.testing.assert_array_equal(table.of(1).step, [np.nan, 5.0, np.nan, 6.0])
 
     def test_step_ratio_is_in_object_sizes_a_frame(self):
         table = walk([100, 100, 0, 100], [(0, 0), (3, 4), (0, 0), (3, 10)])
         # 5 px for a size of sqrt(100); 6 px within two frames.
-        np.testing.assert_allclose(
-            table.of(1).step_ratio, [np.nan, 0.5, np.nan, 0.3]
-        )
+        np.testing.assert_allclose(table.of(1).evidence.step_ratio, [np.nan, 0.5, np.nan, 0.3])
 
     def test_area_is_compared_with_the_median_of_three(self):
         table = walk([100, 120, 400, 130, 150])
         # medians: 100, (100 + 120) / 2, 120, then 120, 400, 130 gives 130
         expected = [np.nan, 1.2, 400 / 110, 130 / 120, 150 / 130]
-        np.testing.assert_allclose(table.of(1).area_ratio, expected)
+        np.testing.assert_allclose(table.of(1).evidence.area_ratio, expected)
 
     def test_an_explosion_is_flagged_once_and_growth_is_not(self):
         assert flags(walk([100, 100, 100, 201, 100])) == {3: Flags.AREA}
@@ -115,15 +109,16 @@ class TestChanges:
         places = [(0, 0), (0, 0), (0, 50), (0, 50), (0, 0), (0, 0)]
         table = walk(areas, places)
         put(table, 4, area=100, centroid=(0, 0), prompted=True)
-        assert flags(table) == {2: Flags.JUMP | Flags.AREA}
+        assert flags(table) == {2: Flags.JUMP | Flags.AREA, 3: Flags.AREA}
         assert np.isnan(table.of(1).step[4])
+        assert table.of(1).step[5] == 0
 
     def test_frames_before_the_prompt_are_compared_with_the_later_one(self):
-        areas = [400, 400, 100, 100]
-        places = [(0, 9), (0, 9), (0, 3), (0, 0)]
+        areas = [150, 400, 100, 100]
+        places = [(0, 9), (0, 9), (0, 1), (0, 0)]
         table = walk(areas, places, prompt=3, reverse=True)
-        assert flags(table) == {1: Flags.JUMP | Flags.AREA, 0: Flags.AREA}
-        np.testing.assert_array_equal(table.of(1).step, [0.0, 6.0, 3.0, np.nan])
+        assert flags(table) == {1: Flags.JUMP | Flags.AREA}
+        np.testing.assert_array_equal(table.of(1).step, [0.0, 8.0, 1.0, np.nan])
 
     def test_falling_frames_are_followed_like_rising_ones(self):
         area, lost = np.array([9, 9, 0, 30]), np.zeros(4)
@@ -191,7 +186,7 @@ class TestLookingUp:
         assert not row.prompted
 
     def test_a_later_answer_replaces_an_earlier_one(self):
-        table = walk([100, 900, 100])
+        table = walk([100, 900, 200])
         assert flags(table) == {1: Flags.AREA}
         put(table, 1, area=110)
         assert flags(table) == {}
@@ -237,7 +232,7 @@ class TestLookingUp:
         assert len(table.doubtful(1.0)) == 10  # all that no prompt fixed
 
     def test_flagged_rows_are_doubtful_and_stretches_have_a_start(self):
-        table = walk([100, 100, 301, 301, 100])
+        table = walk([100, 100, 301, 301, 110])
         assert table.doubtful(0.0) == [(2, 1), (3, 1)]
         assert table.doubtful(0.0, starts=True) == [(2, 1)]
         assert table.doubtful(0.0, flagged=False) == []
@@ -293,10 +288,153 @@ class TestKeeping:
     @settings(max_examples=50, deadline=None)
     def test_state_gives_the_same_table_through_json(self, rows, others):
         table = filled(rows)
-        for object_id, more in ((4, others),):
-            for t, row in filled(more, object_id)._rows[object_id].tolist():
-                raise AssertionError((t, row))
+        table.exchange(1, 4)
+        for t, row in enumerate(filled(others).of(1).rows.tolist()):
+            put(table, t, 1, iou=row[0], area=row[5], prompted=row[6] & 2)
         plain = {name: values.tolist() for name, values in table.state().items()}
         again = ScoreTable.from_state(json.loads(json.dumps(plain)))
         assert again.n_frames == 12
         np.testing.assert_equal(again.state(), table.state())
+
+    def test_state_is_as_small_as_its_rows(self):
+        table = ScoreTable(1000)
+        put(table, 10)
+        assert table.state()["frame"].tolist() == [10]
+
+    def test_state_that_was_changed_is_refused(self):
+        state = walk([100, 100]).state()
+        with pytest.raises(ValueError, match="lack 'area'; they are not"):
+            ScoreTable.from_state({k: v for k, v in state.items() if k != "area"})
+        with pytest.raises(ValueError, match="differ in length"):
+            ScoreTable.from_state({**state, "area": state["area"][:1]})
+        with pytest.raises(ValueError, match="name frames that the stack"):
+            ScoreTable.from_state({**state, "n_frames": np.array(1)})
+        assert ScoreTable.from_state(state).object_ids == [1]
+
+    def test_an_empty_table_is_kept_too(self):
+        again = ScoreTable.from_state(ScoreTable(7).state())
+        assert again.n_frames == 7
+        assert len(again) == 0
+
+
+class TestToFrame:
+    def test_rows_are_sorted_by_object_and_frame(self):
+        table = ScoreTable(4)
+        put(table, 2, 9)
+        put(table, 0, 2, area=300, centroid=(0.0, 0.0), prompted=True)
+        put(table, 3, 2, area=0, centroid=None, object_score=0.125)
+        put(table, 1, 2, area=900, centroid=(0.0, 30.0), overlap_lost=0.75)
+        found = table.to_frame()
+        assert list(found.columns) == [
+            "object_id",
+            "frame",
+            "iou",
+            "object_score",
+            "area",
+            "y",
+            "x",
+            "step",
+            "overlap_lost",
+            "prompted",
+            "confidence",
+            "flags",
+        ]
+        assert found["object_id"].tolist() == [2, 2, 2, 9]
+        assert found["frame"].tolist() == [0, 1, 3, 2]
+        assert found["flags"].tolist() == ["", "jump area overlap", "vanished", ""]
+        assert found["area"].tolist() == [300, 900, 0, 100]
+        assert found["prompted"].tolist() == [True, False, False, False]
+        np.testing.assert_array_equal(found["step"], [np.nan, 30, np.nan, np.nan])
+        np.testing.assert_array_equal(found["x"], [0, 30, np.nan, 20])
+        assert found["confidence"].iloc[0] == 1
+        assert found["confidence"].between(0, 1).all()
+
+    def test_a_table_without_rows_has_the_same_columns(self):
+        empty = ScoreTable(3).to_frame()
+        assert len(empty) == 0
+        assert list(empty.columns) == list(walk([1]).to_frame().columns)
+        assert empty.dtypes["area"] == walk([1]).to_frame().dtypes["area"]
+
+
+def evidence(**given):
+    usual = {
+        "iou": 0.8,
+        "recent_iou": 0.7,
+        "object_score": 0.9,
+        "area": 100,
+        "overlap_lost": 0.1,
+        "area_ratio": 1.2,
+        "step_ratio": 0.2,
+    }
+    return Evidence(**{k: np.array([v]) for k, v in (usual | given).items()})
+
+
+class TestConfidence:
+    @pytest.mark.parametrize(
+        ("name", "worse", "better"),
+        [
+            ("iou", 0.2, 0.8),
+            ("recent_iou", 0.2, 0.8),
+            ("object_score", 0.3, 0.9),
+            ("overlap_lost", 0.8, 0.0),
+            ("area_ratio", 3.0, 1.0),
+            ("area_ratio", 0.3, 1.0),
+            ("step_ratio", 1.2, 0.0),
+        ],
+    )
+    def test_no_hint_works_the_wrong_way(self, name, worse, better):
+        low = confidence(evidence(**{name: worse}))
+        high = confidence(evidence(**{name: better}))
+        assert low <= high
+
+    def test_good_answers_are_believed_and_bad_ones_not(self):
+        good = evidence(
+            iou=0.95,
+            recent_iou=0.95,
+            object_score=0.99,
+            overlap_lost=0.0,
+            area_ratio=1.0,
+            step_ratio=0.0,
+        )
+        bad = evidence(iou=0.1, recent_iou=0.05, object_score=0.5, overlap_lost=0.5)
+        assert confidence(good) > 0.9
+        assert confidence(bad) < 0.1
+
+    @given(
+        iou=st.floats(0, 1),
+        score=st.floats(0, 1),
+        area=st.integers(0, 10**6),
+        lost=st.floats(0, 1),
+        ratio=st.one_of(st.just(np.nan), st.floats(0, 1e9)),
+        step=st.one_of(st.just(np.nan), st.floats(0, 1e9)),
+    )
+    def test_it_is_a_probability_whatever_comes(
+        self, iou, score, area, lost, ratio, step
+    ):
+        sure = confidence(
+            evidence(
+                iou=iou,
+                recent_iou=iou,
+                object_score=score,
+                area=area,
+                overlap_lost=lost,
+                area_ratio=ratio,
+                step_ratio=step,
+            )
+        )
+        assert 0 <= sure[0] <= 1
+
+    def test_a_bad_frame_is_remembered_for_ten_frames(self):
+        table = walk([100] * 14)
+        for t in range(1, 14):
+            put(table, t, iou=0.2 if t == 2 else 0.8)
+        low = table.of(1).evidence.recent_iou
+        assert low[1] == pytest.approx(0.8)
+        np.testing.assert_allclose(low[2:12], 0.2, rtol=1e-6)
+        np.testing.assert_allclose(low[12:], 0.8, rtol=1e-6)
+
+    def test_what_a_prompt_said_does_not_count_as_a_bad_frame(self):
+        table = walk([100] * 4)
+        put(table, 1, iou=0.01, prompted=True)
+        np.testing.assert_allclose(table.of(1).evidence.recent_iou[2:], 0.75)
+        assert table.row(1, 1).confidence == 1

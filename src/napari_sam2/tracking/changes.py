@@ -21,6 +21,9 @@ HISTORY = 3
 """Frames a frame is compared with: the median of three bears one bad mask, and lags
 two frames behind an object that grows or shrinks steadily, which is not flagged."""
 
+RECENT = 10
+"""Frames whose lowest predicted IoU counts."""
+
 # True objects do these things seldom: docs/scores.md has how often, in four sets.
 JUMP_SIZE = 0.5
 """A step is a jump from this many object sizes a frame on ..."""
@@ -128,6 +131,12 @@ def changes_of(
         area_ratio=area_ratio,
         flags=flags,
     )
+
+
+def recent_low(values: NDArray[np.floating]) -> Floats:
+    """Return the lowest of the last `RECENT` values up to each, (N,) for (N,)."""
+    padded = np.concatenate([np.full(RECENT - 1, np.inf), values])
+    return np.asarray(sliding_window_view(padded, RECENT).min(axis=1))
 
 
 def _usual_before(values: Floats) -> Floats:

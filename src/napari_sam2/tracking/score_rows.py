@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2.tracking.changes import HISTORY, Changes, Flags, changes_of
+from napari_sam2.tracking.changes import (
+    HISTORY,
+    RECENT,
+    Changes,
+    Flags,
+    changes_of,
+    recent_low,
+)
 from napari_sam2.tracking.confidence import Evidence, confidence
 
 if TYPE_CHECKING:
@@ -90,8 +97,10 @@ class ObjectScores:
         (R,) frame indices, rising.
     rows
         (R,) records of type `ROW`.
-    step, area_ratio, step_ratio
-        (R,) float64; see `napari_sam2.tracking.changes.Changes`.
+    step
+        (R,) float64, px; see `napari_sam2.tracking.changes.Changes`.
+    evidence
+        What `confidence` is made of.
     confidence
         (R,) float64 in [0, 1].
     flags
@@ -101,8 +110,7 @@ class ObjectScores:
     frames: Frames
     rows: Rows
     step: NDArray[np.float64]
-    area_ratio: NDArray[np.float64]
-    step_ratio: NDArray[np.float64]
+    evidence: Evidence
     confidence: NDArray[np.float64]
     flags: NDArray[np.uint8]
 
@@ -122,8 +130,8 @@ def all_of(frames: Frames, rows: Rows) -> ObjectScores:
     rows
         (R,) records of type `ROW`.
     """
-    step = np.full(len(frames), np.nan)
-    area_ratio, step_ratio = step.copy(), step.copy()
+    step, area_ratio, step_ratio = np.full((3, len(frames)), np.nan)
+    recent = rows["iou"].astype(np.float64)
     flags = np.zeros(len(frames), np.uint8)
     for order, first in _stretches(_kinds(rows["state"])):
         changes = _changes(frames[order], rows[order])
@@ -132,13 +140,17 @@ def all_of(frames: Frames, rows: Rows) -> ObjectScores:
         area_ratio[places] = changes.area_ratio[first:]
         step_ratio[places] = changes.step_ratio[first:]
         flags[places] = changes.flags[first:]
+        recent[places] = _recent_iou(rows[order])[first:]
+    merged = Changes(
+        step=step, step_ratio=step_ratio, area_ratio=area_ratio, flags=flags
+    )
+    evidence = _evidence(rows, recent, merged)
     return ObjectScores(
         frames=frames,
         rows=rows,
         step=step,
-        area_ratio=area_ratio,
-        step_ratio=step_ratio,
-        confidence=_confidence(rows, area_ratio, step_ratio),
+        evidence=evidence,
+        confidence=_confidence(rows, evidence),
         flags=flags,
     )
 
@@ -159,7 +171,7 @@ def one_of(object_id: int, table: Rows, frame_idx: int) -> ScoreRow:
     rows = table[frames]
     row = rows[-1]
     changes = _changes(frames, rows)
-    sure = _confidence(rows[-1:], changes.area_ratio[-1:], changes.step_ratio[-1:])
+    sure = _confidence(rows, _evidence(rows, _recent_iou(rows), changes))
     return ScoreRow(
         object_id=object_id,
         frame_idx=frame_idx,
@@ -170,7 +182,7 @@ def one_of(object_id: int, table: Rows, frame_idx: int) -> ScoreRow:
         step=float(changes.step[-1]),
         overlap_lost=float(row["overlap_lost"]),
         prompted=bool(row["state"] & IS_PROMPTED),
-        confidence=float(sure[0]),
+        confidence=float(sure[-1]),
         flags=Flags(int(changes.flags[-1])),
     )
 
@@ -218,8 +230,11 @@ def _past(table: Rows, frame_idx: int) -> Frames:
     origin = int(others[-1]) if len(others) else 0
     frames = known[origin : place + 1]
     seen = np.flatnonzero(table["area"][frames[:-1]])
+    if len(seen) <= HISTORY:
+        return frames
     # A pace needs a step, so one frame more than `HISTORY`.
-    return frames[seen[-HISTORY - 1] :] if len(seen) > HISTORY else frames
+    enough = min(int(seen[-HISTORY - 1]), len(frames) - RECENT)
+    return frames[max(enough, 0) :]
 
 
 def _changes(frames: Frames, rows: Rows) -> Changes:
@@ -227,18 +242,24 @@ def _changes(frames: Frames, rows: Rows) -> Changes:
     return changes_of(frames, rows["area"], centroid, rows["overlap_lost"])
 
 
-def _confidence(
-    rows: Rows, area_ratio: NDArray[np.float64], step_ratio: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    sure = confidence(
-        Evidence(
-            iou=rows["iou"],
-            object_score=rows["object_score"],
-            area=rows["area"],
-            overlap_lost=rows["overlap_lost"],
-            area_ratio=area_ratio,
-            step_ratio=step_ratio,
-        )
+def _recent_iou(rows: Rows) -> NDArray[np.float64]:
+    """Return the lowest of the last predicted IoUs, prompted frames left out."""
+    given = rows["state"] & IS_PROMPTED
+    return recent_low(np.where(given, np.inf, rows["iou"]))
+
+
+def _evidence(rows: Rows, recent: NDArray[np.float64], changes: Changes) -> Evidence:
+    return Evidence(
+        iou=rows["iou"],
+        recent_iou=recent,
+        object_score=rows["object_score"],
+        area=rows["area"],
+        overlap_lost=rows["overlap_lost"],
+        area_ratio=changes.area_ratio,
+        step_ratio=changes.step_ratio,
     )
+
+
+def _confidence(rows: Rows, evidence: Evidence) -> NDArray[np.float64]:
     # What the user fixed is not judged.
-    return np.where(rows["state"] & IS_PROMPTED, 1.0, sure)
+    return np.where(rows["state"] & IS_PROMPTED, 1.0, confidence(evidence))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from napari_sam2.tracking.score_rows import ObjectScores, Rows, ScoreRow
 
+
 class ScoreTable:
     """Scores by object and frame; what is recorded again is replaced.
 
@@ -199,7 +200,7 @@ class ScoreTable:
             overlap_lost, prompted, confidence and flags (words separated by
             spaces); see `ScoreRow`.
         """
-        import pandas as pd  # noqa: PLC0415 - slow to import, needed here only
+        import pandas as pd  # slow to import, and needed here only
 
         parts = {i: self.of(i) for i in self.object_ids}
         rows = _joined([p.rows for p in parts.values()], ROW)
