@@ -57,7 +57,9 @@ class TestChanges:
     def test_step_ratio_is_in_object_sizes_a_frame(self):
         table = walk([100, 100, 0, 100], [(0, 0), (3, 4), (0, 0), (3, 10)])
         # 5 px for a size of sqrt(100); 6 px within two frames.
-        np.testing.assert_allclose(table.of(1).evidence.step_ratio, [np.nan, 0.5, np.nan, 0.3])
+        np.testing.assert_allclose(
+            table.of(1).evidence.step_ratio, [np.nan, 0.5, np.nan, 0.3]
+        )
 
     def test_area_is_compared_with_the_median_of_three(self):
         table = walk([100, 120, 400, 130, 150])
