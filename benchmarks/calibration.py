@@ -118,17 +118,8 @@ def follow(model: SAM2, movie: LabelledMovie, kind: str) -> list[Track]:
         for k in ids:
             session.add_mask(k, 0, movie.labels[0] == k)
         for result in session.propagate("forward"):
-            for k, score in result.scores.items():
-                table.record(
-                    result.frame_idx,
-                    k,
-                    iou=score.iou,
-                    object_score=score.object_score,
-                    area=score.area,
-                    centroid=score.centroid,
-                    overlap_lost=score.lost,
-                    prompted=score.prompted,
-                )
+            table.take(result.frame_idx, result.scores)
+            for k in ids:
                 truth = movie.labels[result.frame_idx] == k
                 quality[k][result.frame_idx] = iou(result.labels == k, truth)
     return [Track(scores=table.of(k), quality=quality[k]) for k in ids]
@@ -300,7 +291,7 @@ def main() -> int:
     parser.add_argument("data_dir", type=Path, help="folder with the public sets")
     parser.add_argument("--model", default="nano", help="a name or a checkpoint")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--clips", type=int, default=30, help="to fit; half to test")
+    parser.add_argument("--clips", type=int, default=20, help="to fit; half to test")
     parser.add_argument("--picture", type=Path, help="reliability diagram to write")
     parser.add_argument("--threads", type=int, default=0, help="of torch; 0: its own")
     args = parser.parse_args()

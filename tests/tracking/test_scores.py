@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from napari_sam2.tracking.changes import Flags, changes_of
 from napari_sam2.tracking.confidence import Evidence, confidence
+from napari_sam2.tracking.results import ObjectScore
 from napari_sam2.tracking.score_rows import ROW
 from napari_sam2.tracking.scores import ScoreTable
 
@@ -187,6 +189,19 @@ class TestLookingUp:
         assert np.isnan(row.step)
         assert not row.prompted
 
+    def test_a_sessions_scores_are_taken_as_they_are(self):
+        table = ScoreTable(5)
+        score = ObjectScore(
+            iou=0.5, object_score=0.25, area=7, lost=0.125, centroid=(1.0, 2.0)
+        )
+        table.take(2, {3: score}, reverse=True)
+        table.take(3, {3: replace(score, prompted=True, centroid=(1.0, 6.0))})
+        row = table.row(3, 2)
+        assert (row.iou, row.object_score, row.area) == (0.5, 0.25, 7)
+        assert (row.overlap_lost, row.centroid) == (0.125, (1.0, 2.0))
+        assert row.step == 4  # from the frame after it
+        assert table.row(3, 3).prompted
+
     def test_a_later_answer_replaces_an_earlier_one(self):
         table = walk([100, 900, 200])
         assert flags(table) == {1: Flags.AREA}
@@ -285,6 +300,16 @@ class TestKeeping:
         table.move(1, 1)
         table.move(9, 1)
         assert table.of(1).rows["area"].tolist() == [10, 11]
+
+    def test_restoring_takes_later_work_back(self):
+        table = walk([100, 110, 120])
+        held = table.snapshot(1)
+        put(table, 1, area=900)
+        table.forget(1, [2])
+        table.restore(1, held)
+        assert table.of(1).rows["area"].tolist() == [100, 110, 120]
+        table.restore(1, table.snapshot(99))
+        assert table.object_ids == []
 
     @given(rows=entries, others=entries)
     @settings(max_examples=50, deadline=None)

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pandas import DataFrame
 
-    from napari_sam2.tracking.score_rows import ObjectScores, Rows, ScoreRow
+    from napari_sam2.tracking.results import ObjectScore
+    from napari_sam2.tracking.score_rows import Frames, ObjectScores, Rows, ScoreRow
 
 
 class ScoreTable:
@@ -82,7 +83,7 @@ class ScoreTable:
         overlap_lost
             Share in [0, 1] of the object's own answer that other objects took.
         prompted
-            Whether the user's prompts fixed the answer.
+            Whether the user fixed the answer, with prompts or by locking it.
         reverse
             Whether the object was followed here from the next frame.
 
@@ -98,6 +99,37 @@ class ScoreTable:
         state = RECORDED | IS_PROMPTED * prompted | IS_REVERSE * reverse
         row = (iou, object_score, overlap_lost, y, x, area, state)
         self._of(object_id)[frame_idx] = row
+
+    def take(
+        self,
+        frame_idx: int,
+        scores: Mapping[int, ObjectScore],
+        *,
+        reverse: bool = False,
+    ) -> None:
+        """Put down what a session says of a frame; see `record`.
+
+        Parameters
+        ----------
+        frame_idx
+            Which frame.
+        scores
+            By object id, as in `FrameResult.scores`.
+        reverse
+            Whether the objects were followed here from the next frame.
+        """
+        for object_id, score in scores.items():
+            self.record(
+                frame_idx,
+                object_id,
+                iou=score.iou,
+                object_score=score.object_score,
+                area=score.area,
+                centroid=score.centroid,
+                overlap_lost=score.lost,
+                prompted=score.prompted,
+                reverse=reverse,
+            )
 
     def forget(self, object_id: int, frames: Iterable[int] | None = None) -> None:
         """Drop an object's rows, all or those of some frames; unknown ones are none."""
@@ -125,11 +157,22 @@ class ScoreTable:
         others[recorded] = rows[recorded]
         rows[:] = 0
 
-    def of(self, object_id: int) -> ObjectScores:
-        """Return everything about an object; arrays of length 0 if it has no row."""
+    def snapshot(self, object_id: int) -> tuple[Frames, Rows]:
+        """Return an object's frames (R,) and records (R,), to `restore` them."""
         table = self._rows.get(object_id, np.zeros(0, ROW))
         frames = np.flatnonzero(table["state"])
-        return all_of(frames, table[frames])
+        return frames, table[frames]
+
+    def restore(self, object_id: int, held: tuple[Frames, Rows]) -> None:
+        """Make an object's rows what they were at a `snapshot`."""
+        self._rows.pop(object_id, None)
+        frames, rows = held
+        if len(frames):
+            self._of(object_id)[frames] = rows
+
+    def of(self, object_id: int) -> ObjectScores:
+        """Return everything about an object; arrays of length 0 if it has no row."""
+        return all_of(*self.snapshot(object_id))
 
     def row(self, object_id: int, frame_idx: int) -> ScoreRow:
         """Return one object in one frame.
@@ -234,15 +277,13 @@ class ScoreTable:
             of what is recorded. ``{k: v.tolist()}`` of it is JSON; `from_state`
             takes both.
         """
-        ids = self.object_ids
-        frames = [np.flatnonzero(self._rows[i]["state"]) for i in ids]
-        held = zip(ids, frames, strict=True)
-        rows = _joined([self._rows[i][t] for i, t in held], ROW)
-        owners = [np.full(len(t), i) for i, t in zip(ids, frames, strict=True)]
+        held = {i: self.snapshot(i) for i in self.object_ids}
+        owners = [np.full(len(frames), i) for i, (frames, _) in held.items()]
+        rows = _joined([rows for _, rows in held.values()], ROW)
         return {
             "n_frames": np.array(self.n_frames, np.int64),
             "object_id": _joined(owners, np.int64),
-            "frame": _joined(frames, np.int64),
+            "frame": _joined([frames for frames, _ in held.values()], np.int64),
             **{str(name): rows[name].copy() for name in ROW.fields or ()},
         }
 
