@@ -41,7 +41,7 @@ from napari_sam2.evaluation.reliability import draw_reliability
 from napari_sam2.model import load_model
 from napari_sam2.tracking import confidence as model_of
 from napari_sam2.tracking.changes import Flags
-from napari_sam2.tracking.confidence import Evidence, hints_of_empty, hints_of_shown
+from napari_sam2.tracking.confidence import Evidence, hints_of
 from napari_sam2.tracking.scores import ScoreTable
 from napari_sam2.tracking.session import Session
 from napari_sam2.training.datasets import RealPictures
@@ -64,8 +64,7 @@ OBJECTS = {
     "davis": (None, 20),
     "t98g": (None, 20),
 }
-SHOWN_SIGNS = (0, 1, 1, 1, -1, -1, -1)
-EMPTY_SIGNS = (0, -1)
+SIGNS = (0, 1, 1, 1, -1, -1, -1)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -168,35 +167,22 @@ def pooled(tracks: Sequence[Track]) -> tuple[Evidence, NDArray[np.bool_]]:
 
 def fit(sets: dict[str, list[Track]]) -> None:
     """Fit the coefficients, put them to use, and print them."""
-    hints, right, weight, empty, gone = [], [], [], [], []
+    hints, right, weight = [], [], []
     for tracks in sets.values():
         evidence, true = pooled(tracks)
         shown = evidence.area > 0
-        hints.append(hints_of_shown(evidence)[shown])
+        hints.append(hints_of(evidence)[shown])
         right.append(true[shown])
         weight.append(np.full(shown.sum(), 1 / shown.sum()))
-        empty.append(hints_of_empty(evidence)[~shown])
-        gone.append(true[~shown])
     found = fit_logistic(
         np.concatenate(hints),
         np.concatenate(right),
         weight=np.concatenate(weight),
-        signs=SHOWN_SIGNS,
+        signs=SIGNS,
     )
-    model_of.SHOWN = tuple(np.round(found, 2).tolist())
-    none = np.concatenate(gone)
-    if len(none):
-        # Few rows: the penalty keeps the object score from explaining chance.
-        found = fit_logistic(
-            np.concatenate(empty),
-            none,
-            weight=np.ones(len(none)),
-            signs=EMPTY_SIGNS,
-            penalty=1e-2,
-        )
-        model_of.EMPTY = tuple(np.round(found, 2).tolist())
-    print(f"SHOWN = {model_of.SHOWN}\nEMPTY = {model_of.EMPTY}")
-    print(f"(fitted on {sum(map(len, right))} masks, {len(none)} empty answers)\n")
+    model_of.WEIGHTS = tuple(np.round(found, 2).tolist())
+    print(f"WEIGHTS = {model_of.WEIGHTS}")
+    print(f"(fitted on {sum(map(len, right))} masks)\n")
 
 
 def report(sets: dict[str, list[Track]], picture: Path | None) -> None:
@@ -219,6 +205,13 @@ def report(sets: dict[str, list[Track]], picture: Path | None) -> None:
             f"| {ours[name].error:.3f} | {raw[name].error:.3f} "
             f"| {area_under_curve(sure, right):.3f} "
             f"| {area_under_curve(predicted, right):.3f} |"
+        )
+    evidence, right = pooled(every["all"])
+    empty = evidence.area == 0
+    if empty.any():
+        sure = model_of.confidence(evidence)[empty].mean()
+        print(
+            f"\nempty: {empty.sum()}, said {sure:.2f}, right {right[empty].mean():.2f}"
         )
     if picture:
         draw_reliability(picture, {"confidence": ours, "predicted IoU": raw})

@@ -2,7 +2,8 @@
 
 An answer is called right if its IoU with the true object is at least `RIGHT`; where
 the object is not in the frame, if nothing was drawn. Confidence is the probability
-of that, by logistic regression on movies with known truth.
+of that, by logistic regression on movies with known truth. Of an empty answer it is
+what the network says, that the object is not there: the movies have too few of them.
 """
 
 from __future__ import annotations
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
 RIGHT = 0.5
 """IoU from which on an answer counts as right: it is this object and no other."""
 
-# Fitted on nano by benchmarks/calibration.py, which prints these lines.
-SHOWN = (0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-EMPTY = (0.0, 0.0)
+# Fitted on nano by benchmarks/calibration.py, which prints this line; see hints_of.
+WEIGHTS = (-0.7, 0.12, 2.05, 0.29, -0.49, -1.03, -0.14)
 
 SURE = 0.99
 """Probabilities nearer to 0 or 1 say no more than this."""
@@ -62,7 +62,7 @@ class Evidence:
     step_ratio: NDArray[np.floating]
 
 
-def hints_of_shown(evidence: Evidence) -> Floats:
+def hints_of(evidence: Evidence) -> Floats:
     """Return what the confidence of a mask is computed from.
 
     Returns
@@ -86,18 +86,6 @@ def hints_of_shown(evidence: Evidence) -> Floats:
     return np.stack(hints, axis=1).astype(np.float64)
 
 
-def hints_of_empty(evidence: Evidence) -> Floats:
-    """Return what the confidence in an object's absence is computed from.
-
-    Returns
-    -------
-    numpy.ndarray
-        (N, 2): 1 and the log odds of `object_score`.
-    """
-    sure = _log_odds(evidence.object_score)
-    return np.stack([np.ones(len(sure)), sure], axis=1)
-
-
 def confidence(evidence: Evidence) -> Floats:
     """Return the probability that each answer is right; see `RIGHT`.
 
@@ -114,10 +102,10 @@ def confidence(evidence: Evidence) -> Floats:
     numpy.ndarray
         (N,) float64 in [0, 1].
     """
-    shown = hints_of_shown(evidence) @ np.array(SHOWN)
-    empty = hints_of_empty(evidence) @ np.array(EMPTY)
-    odds = np.where(evidence.area > 0, shown, empty)
-    return np.asarray(0.5 * (1 + np.tanh(odds / 2)))
+    odds = hints_of(evidence) @ np.array(WEIGHTS)
+    shown = 0.5 * (1 + np.tanh(odds / 2))
+    absent = 1 - evidence.object_score.astype(np.float64)
+    return np.where(evidence.area > 0, shown, absent)
 
 
 def _log_odds(probability: NDArray[np.floating]) -> Floats:
