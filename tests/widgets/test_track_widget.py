@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,10 @@ from napari.layers import Labels, Points
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
+from napari_sam2.tracking.prompts import BoxPrompt, PointPrompt
+from napari_sam2.tracking.shelf import Earlier
 from napari_sam2.widgets import messages
+from napari_sam2.widgets.engine import FrameNews, FramePrompts, ObjectNews, Recovered
 
 DEAF_SECONDS = 0.15  # 50 ms is what we want; machines that test are busy
 
@@ -422,3 +426,52 @@ def test_doubtful_frames_are_gone_through(bench):
     assert frames == [5, 9, 5]
     bench.widget.next_doubtful(backward=True)
     assert bench.status == messages.NO_DOUBT
+
+
+def test_earlier_work_is_offered_and_taken_up(viewer, movie, engine, open_bench):
+    engine.shelved = Earlier(path=Path("kept.sam2.zarr"), when=0, objects=1, frames=3)
+    prompts = (
+        PointPrompt(object_id=3, frame_idx=2, points=((9, 8), (20, 21)), labels=(1, 0)),
+        BoxPrompt(object_id=3, frame_idx=4, box=(5.0, 6.0, 15.0, 26.0)),
+    )
+    found = ObjectNews(confidence=0.4, area=9)
+
+    def recover(request, earlier):
+        assert earlier is engine.shelved
+        return Recovered(
+            array=engine.open(request, 0),
+            prompts=prompts,
+            masks=((2, 0),),
+            news=(FrameNews(frame_idx=4, objects={3: found}),),
+        )
+
+    engine.recover = recover
+    viewer.add_image(movie, name="movie", scale=(2, 0.5, 0.5))
+    bench = open_bench()
+    button = bench.widget.panel.recover
+    assert not button.isHidden()
+    assert "1 cell, 3 frames" in button.text()
+    previews = engine.previews
+    button.click()
+    bench.settle()
+    assert button.isHidden()
+    assert engine.previews == previews  # nothing is computed again
+    request = bench.widget.desk.request()
+    assert request.prompts[3, 2] == FramePrompts(
+        points=((9.0, 8.0), (20.0, 21.0)), labels=(1, 0)
+    )
+    assert request.prompts[3, 4].box == (5.0, 6.0, 15.0, 26.0)
+    assert bench.place.masks == {(2, 0)}
+    assert bench.place.rows[3].found == {4: found}
+    assert bench.status == messages.RECOVERED
+    # From here on it is as if the user had done it.
+    bench.click(6, 10, 10)
+    assert engine.previews == previews + 1
+
+
+def test_earlier_work_is_not_offered_once_something_was_done(bench):
+    bench.engine.shelved = Earlier(path=Path("x"), when=0, objects=1, frames=3)
+    bench.click(0, 20, 20)
+    bench.widget.asking.prepare()
+    bench.settle()
+    assert bench.widget.panel.recover.isHidden()

@@ -206,3 +206,89 @@ def test_a_locked_frame_stays(engine, movie):
     assert labels[2, 1].sum() == 16
     assert not engine.toggle_lock(again, 1, 2)
     assert follow(engine, again) == [1, 2, 3, 4]
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """Give a function that makes engines which keep their sessions in one folder."""
+    made = []
+
+    def make():
+        made.append(TrackingEngine(load_random, shelf=tmp_path / "shelf"))
+        return made[-1]
+
+    yield make
+    for engine in made:
+        engine.close()
+
+
+def test_work_is_there_again_after_a_crash(kept, movie):
+    first = kept()
+    prompts = {(1, 0): click((30.0, 30.0), (33.0, 31.0), labels=(1, 0))}
+    request = request_for(movie, prompts)
+    labels = first.open(request, 0)
+    assert first.earlier(request_for(movie)) is None  # its own is open
+    follow(first, request)
+    first.take_masks(request, 2, lambda: np.eye(64, dtype=int) * 4)
+    first.preview(request, 2)
+    before = np.array(labels)
+    # The process is gone: nothing was closed, and its lock is a dead one's.
+    (lock,) = first._shelf.glob("*/lock")
+    lock.write_text(f"{2**22 + 7} {lock.read_text().split()[1]}")
+
+    second = kept()
+    again = movie.copy()
+    assert second.earlier(request_for(again, depth=0)) is None  # another depth
+    assert second.earlier(request_for(again + 1)) is None  # another image
+    found = second.earlier(request_for(again))
+    assert (found.objects, found.frames) == (2, 5)
+    recovered = second.recover(request_for(again), found)
+    np.testing.assert_array_equal(np.array(recovered.array), before)
+    assert recovered.masks == ((4, 2),)
+    assert [n.frame_idx for n in recovered.news] == [0, 1, 2, 3, 4]
+    assert {i for n in recovered.news for i in n.objects} == {1, 4}
+    # The layers' prompts are taken for the session's: nothing is done again.
+    request = request_for(again, prompts)
+    assert second.frames_to_do(request, "forward", None, everything=False) == 3
+    assert follow(second, request) == [2, 3, 4]
+
+
+def test_another_model_goes_on_with_the_labels(kept, movie):
+    engine = kept()
+    request = request_for(movie, {(1, 0): click((30.0, 30.0))})
+    labels = engine.open(request, 0)
+    follow(engine, request)
+    before = np.array(labels)
+    other = Request(
+        model=ModelChoice(name="other", device="cpu"), target=request.target
+    )
+    engine.open(other, 0)
+    np.testing.assert_array_equal(np.array(labels), before)
+    assert engine._session is not None
+    np.testing.assert_array_equal(np.array(engine._session.labels), before[:, 1])
+
+
+def test_sessions_without_prompts_leave_nothing(kept, movie):
+    engine = kept()
+    engine.open(request_for(movie), 0)
+    assert len(list(engine._shelf.iterdir())) == 1
+    engine.close()
+    assert list(engine._shelf.iterdir()) == []
+
+
+def test_the_shelf_keeps_the_newest(tmp_path):
+    import os
+
+    from napari_sam2.tracking.shelf import new_session_path, tidy_up
+
+    for k in range(5):
+        folder = tmp_path / f"{k}.sam2.zarr"
+        folder.mkdir()
+        (folder / "journal.jsonl").touch()
+        os.utime(folder / "journal.jsonl", (k, k))
+    tidy_up(tmp_path, kept=2)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["3.sam2.zarr", "4.sam2.zarr"]
+    path = new_session_path(tmp_path, "my movie/1.tif")
+    assert path.name.endswith("-my_movie_1_tif.sam2.zarr")
+    path.mkdir()
+    assert new_session_path(tmp_path, "my movie/1.tif") != path
