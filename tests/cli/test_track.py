@@ -50,6 +50,8 @@ def test_labels_have_the_movies_shape_and_the_given_ids(movie, tmp_path, ending,
     assert (report["frames"], report["objects"]) == (5, 2)
     assert report["frames_per_second"] == pytest.approx(5 / report["seconds"], rel=0.05)
     assert 50 < report["peak_memory_mb"] < 50_000
+    assert "5 frames × 2 objects: " in said.err
+    assert "of memory" in said.err
     assert "5/5 frames [" in said.err
     assert "frames/s" in said.err
     assert "left]" in said.err

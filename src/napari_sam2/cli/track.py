@@ -56,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
             for prompt in prompts:
                 if prompt not in known:
                     session.add_prompt(prompt)
+            if not args.quiet and session.frames_to_do(args.direction, frames):
+                print(session.estimate(args.direction, frames), file=sys.stderr)
             followed = follow(
                 session, direction=args.direction, frames=frames, quiet=args.quiet
             )

@@ -210,6 +210,16 @@ class Engine(Protocol):
     ) -> int:
         """Return how many frames `propagate` would go through."""
 
+    def estimate(
+        self,
+        request: Request,
+        direction: Direction,
+        frames: range | None,
+        *,
+        everything: bool,
+    ) -> str:
+        """Say what `propagate` needs: memory, disk, time."""
+
     def propagate(
         self,
         request: Request,

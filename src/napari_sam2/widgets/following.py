@@ -33,6 +33,7 @@ FOLLOW = "follow"
 
 DRAW_MILLISECONDS, SLOWEST_DRAW_MILLISECONDS = 125, 1000
 AFTER_PAINTING_MILLISECONDS = 40
+LONG_RUN = 100  # frames from which on it is worth saying what it takes
 DRAWING_SHARE = 8  # one part drawing, so many parts of everything else
 
 
@@ -187,6 +188,8 @@ class Following(QObject):
         if isinstance(answer, _Opened):
             self._desk.show_result(run.place, answer.array)
             run.total, run.possible = answer.total, answer.possible
+            if answer.needs:
+                self._desk.say(messages.needed(answer.needs))
             run.began = time.monotonic()
             return
         run.place.note(answer, known=None)
@@ -275,6 +278,7 @@ class _Opened:
     array: Any
     total: int
     possible: int
+    needs: str = ""
 
 
 def _open_and_propagate(
@@ -291,6 +295,9 @@ def _open_and_propagate(
     )
     if not total:
         possible = engine.frames_to_do(request, direction, frames, everything=True)
-    yield _Opened(array=array, total=total, possible=possible)
+    needs = ""
+    if total >= LONG_RUN:
+        needs = engine.estimate(request, direction, frames, everything=everything)
+    yield _Opened(array=array, total=total, possible=possible, needs=needs)
     if total:
         yield from engine.propagate(request, direction, frames, everything=everything)

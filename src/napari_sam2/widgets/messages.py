@@ -86,6 +86,11 @@ def following(n_objects: int) -> str:
     return f"Following {what} … look around meanwhile; <b>Stop</b> keeps what is done."
 
 
+def needed(estimate: str) -> str:
+    """Say what a long run takes."""
+    return f"{estimate}. Look around meanwhile; <b>Stop</b> keeps what is done."
+
+
 def finished(n_frames: int, seconds: float, unread: int) -> str:
     """Say that the end was reached."""
     lost = f" {unread} frames could not be read." if unread else ""

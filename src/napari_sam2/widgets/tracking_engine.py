@@ -142,6 +142,18 @@ class TrackingEngine:
         session = self._ready(request)
         return session.frames_to_do(direction, frames=frames, everything=everything)
 
+    def estimate(
+        self,
+        request: Request,
+        direction: Direction,
+        frames: range | None,
+        *,
+        everything: bool,
+    ) -> str:
+        """Say what `propagate` needs: memory, disk, time."""
+        session = self._ready(request)
+        return str(session.estimate(direction, frames=frames, everything=everything))
+
     def propagate(
         self,
         request: Request,
