@@ -86,11 +86,13 @@ def test_frames_and_labels_count_where_they_are() -> None:
     nano = preset("nano")
     on_cpu = estimate(nano, WORK, TIMING)
     on_gpu = estimate(nano, WORK, TIMING, device="cuda")
-    assert on_cpu.device_bytes - on_gpu.device_bytes == frame_bytes(nano, WORK)
+    on_cpu_only = (on_cpu.device_bytes - on_gpu.device_bytes) / 1.3
+    assert on_cpu_only == pytest.approx(frame_bytes(nano, WORK), abs=2)
     assert on_cpu.disk_bytes == 2000 * 1024**2 * 2
     kept = estimate(nano, replace(WORK, labels_in_memory=True), TIMING)
     assert kept.disk_bytes == 0
-    assert kept.device_bytes == on_cpu.device_bytes + on_cpu.disk_bytes
+    labels = (kept.device_bytes - on_cpu.device_bytes) / 1.3
+    assert labels == pytest.approx(on_cpu.disk_bytes, abs=2)
     zoomed = replace(WORK, zoom=True)
     assert frame_bytes(nano, zoomed) - frame_bytes(nano, WORK) == 36 * (
         1024**2 - 256**2
@@ -106,14 +108,14 @@ def test_the_largest_batch_that_fits(free: int, objects: int, most: int) -> None
     def needs(batch: int) -> float:
         held = held_bytes(config, work, FLOAT32)
         keys = (7 * 64**2 + 16 * 4) * 256 * 4
-        return held + (5.2 * batch + 1.9) * keys
+        return 1.3 * (held + (5.2 * batch + 1.9) * keys)
 
     batch = fitting_batch(config, work, free)
     assert 1 <= batch <= min(most, objects)
     if batch > 1:
-        assert needs(batch) <= 0.8 * free + 1
+        assert needs(batch) <= 0.8 * free + 9
     if batch < min(most, objects):
-        assert needs(batch + 1) > 0.8 * free - 1
+        assert needs(batch + 1) > 0.8 * free - 9
 
 
 def test_free_memory_is_not_known_on_the_cpu() -> None:

@@ -192,7 +192,7 @@ def test_an_error_in_the_network_leaves_what_was_done(
     def breaks(*_: Any, **__: Any) -> Any:
         raise RuntimeError("the device was lost")
 
-    monkeypatch.setattr(session._engine.tracker, "track", breaks)
+    monkeypatch.setattr(session._engine.tracker, "decode", breaks)
     with pytest.raises(RuntimeError, match="device was lost"):
         next(running)
     monkeypatch.undo()
