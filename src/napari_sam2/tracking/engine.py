@@ -19,6 +19,7 @@ from napari_sam2.tracking.planning import grouped
 from napari_sam2.tracking.prompts import BoxPrompt
 from napari_sam2.tracking.remaking import Remaker
 from napari_sam2.tracking.results import FrameResult
+from napari_sam2.tracking.selection import Step
 from napari_sam2.tracking.zoom import Zoom, memory_patch
 
 if TYPE_CHECKING:
@@ -308,6 +309,13 @@ class Engine:
         reverse: bool,
     ) -> Answers:
         """Find objects in a frame from their memories; remembers nothing."""
+        answers: Answers = {}
+        for found in objects:
+            if found.bank.selection is not None:
+                answers[found.object_id] = found.bank.selection.look_up(
+                    found.bank, self._step(found, frame_idx, pixels, reverse=reverse)
+                )
+        objects = [o for o in objects if o.bank.selection is None]
         n_frames = self.tracker.n_frames
         windows = [self.remaker.window(o) for o in objects]
         recalls = [
@@ -323,7 +331,6 @@ class Engine:
             ],
             batch=self.batch,
         )
-        answers: Answers = {}
         for group in groups:
             window = windows[group[0]]
             memories = self.tracker.track(
@@ -336,6 +343,25 @@ class Engine:
             for i, memory in zip(group, memories, strict=True):
                 answers[objects[i].object_id] = memory
         return answers
+
+    def _step(
+        self,
+        found: TrackedObject,
+        frame_idx: int,
+        pixels: Tensor | None,
+        *,
+        reverse: bool,
+    ) -> Step:
+        """Describe a frame to a way of selecting memories."""
+        window = self.remaker.window(found)
+        return Step(
+            tracker=self.tracker,
+            frame_idx=frame_idx,
+            window=window,
+            features=self.frames.features(frame_idx, pixels, window=window),
+            previous=self._previous(found, frame_idx, reverse=reverse),
+            reverse=reverse,
+        )
 
     def _previous(
         self, found: TrackedObject, frame_idx: int, *, reverse: bool

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_sam2.model import MaskOutput, ModelConfig
+    from napari_sam2.tracking.selection import MemorySelection
     from napari_sam2.tracking.windows import Window
 
 Retention: TypeAlias = Literal["recent", "all"]
@@ -45,6 +46,9 @@ class FrameMemory:
         Predicted IoU in [0, 1].
     window, spatial_window
         The part of the frame that `mask_logits` and `spatial` cover.
+    derived
+        Whether it was made again from a label, so that `iou` and `object_score`
+        say nothing about how sure the network was.
     """
 
     frame_idx: int
@@ -55,6 +59,7 @@ class FrameMemory:
     iou: float
     window: Window
     spatial_window: Window
+    derived: bool = False
 
     @property
     def seen(self) -> bool:
@@ -138,6 +143,8 @@ class MemoryBank:
         Memories of prompted frames.
     recent
         Memories of tracked frames, the latest last.
+    selection
+        Another way of choosing masks and memories; None for the paper's.
     """
 
     config: ModelConfig
@@ -145,6 +152,7 @@ class MemoryBank:
     max_conditioning: int | None = None
     conditioning: dict[int, FrameMemory] = field(default_factory=dict)
     recent: dict[int, FrameMemory] = field(default_factory=dict)
+    selection: MemorySelection | None = None
 
     def at(self, frame_idx: int) -> FrameMemory | None:
         """Return the memory of a frame, or None."""
@@ -153,7 +161,9 @@ class MemoryBank:
 
     def add(self, memory: FrameMemory, *, conditioning: bool) -> None:
         """Keep a memory in place of an earlier one of the same frame."""
-        self.forget(memory.frame_idx)
+        self._drop(memory.frame_idx)
+        if self.selection is not None:
+            self.selection.remember(memory, conditioning=conditioning)
         if conditioning:
             self.conditioning[memory.frame_idx] = memory
             return
@@ -163,6 +173,11 @@ class MemoryBank:
 
     def forget(self, frame_idx: int) -> None:
         """Drop the memory of a frame, if there is one."""
+        self._drop(frame_idx)
+        if self.selection is not None:
+            self.selection.forget(frame_idx)
+
+    def _drop(self, frame_idx: int) -> None:
         self.conditioning.pop(frame_idx, None)
         self.recent.pop(frame_idx, None)
 

@@ -6,6 +6,7 @@ Nothing here reads frames or writes labels.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2.model import SAM2, ImageFeatures
+    from napari_sam2.model.mask_decoder import DecoderOutput
     from napari_sam2.tracking.prompts import Prompt
     from napari_sam2.tracking.windows import Window
 
@@ -147,6 +149,55 @@ class Tracker:
         return frame_memories(frame_idx, window, output, spatial)
 
     @torch.inference_mode()
+    def propose(
+        self, features: ImageFeatures, recall: Recall, previous: Tensor | None
+    ) -> DecoderOutput:
+        """Find one object in a frame from its memories, with all four masks.
+
+        Parameters
+        ----------
+        features
+            The part of the frame that is looked at.
+        recall
+            What the frame is conditioned on.
+        previous
+            (1, 1, s, s) logits in the neighbouring frame, or None.
+        """
+        empty = PromptTensors.empty(1, self.model.device)
+        prompts = PromptTensors(
+            points=empty.points,
+            labels=empty.labels,
+            previous_logits=None if previous is None else self._clamped(previous),
+        )
+        embedding = self._embedding(features, [recall])
+        return self.model.decode(embedding, features, prompts)
+
+    @torch.inference_mode()
+    def decide(
+        self,
+        frame_idx: int,
+        window: Window,
+        features: ImageFeatures,
+        raw: DecoderOutput,
+        choice: int,
+    ) -> FrameMemory:
+        """Answer a frame with one of the masks that `propose` found.
+
+        Parameters
+        ----------
+        frame_idx, window, features
+            The frame, and the part of it that the features cover.
+        raw
+            From `propose`.
+        choice
+            Which of the four masks.
+        """
+        index = torch.tensor([choice], device=self.model.device)
+        output = self.model.answer(raw, index, index)
+        spatial = self._spatial(features, output, prompted=False)
+        return frame_memories(frame_idx, window, output, spatial)[0]
+
+    @torch.inference_mode()
     def remake(
         self,
         frame_idx: int,
@@ -171,7 +222,8 @@ class Tracker:
             features, self._input_mask(mask[window.place])
         )
         spatial = self._spatial(features, output, prompted=prompted)
-        return frame_memories(frame_idx, window, output, spatial)[0]
+        made = frame_memories(frame_idx, window, output, spatial)[0]
+        return replace(made, derived=True)
 
     def logits_from_mask(self, mask: NDArray[np.bool_], window: Window) -> Tensor:
         """Return a window of a (Y, X) mask as (1, 1, s, s) logits of ±10."""
