@@ -13,10 +13,10 @@ slices, DAVIS val, DAVIS train (`nano` was trained on these), and synthetic clip
 frames drawn with seeds that training does not use.
 
 With `--retention`, sessions that keep all memories ("all") are compared with those that
-keep the recent ones ("recent"): forward, and again from the middle frame after every
-object was corrected there, by one click into its largest error or by its true mask.
-Then "recent" has to make the memories before the middle again from the labels. At most
-8 objects a movie; "uncorrected" is "forward" on the frames after the middle.
+keep the recent ones ("recent"): forward, and again to both sides after every object was
+corrected in the middle frame, by one click into its largest error or by its true mask.
+Then "recent" has to make memories again from the labels: of the frame before the click,
+and of the frames after the middle when it goes backward. At most 8 objects a movie.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from napari_sam2.model import SAM2, ImageFeatures
     from napari_sam2.tracking.memory_bank import Retention
 
+
 class EncodeOnce:
     """Encodes each picture once for all ways; keeps its own time.
 
@@ -79,7 +80,7 @@ Scores = dict[str, dict[str, list[float]]]  # by way, by movie, one an object
 KINDS = ("nuclei", "spread", "rods", "vesicles")
 CLIP_FRAMES, CLIP_OBJECTS, CLIP_SEED = 24, 4, 731
 TRAIN_CLIPS, TRAIN_FRAMES = 6, 60
-RETAINED_OBJECTS = 8
+TASKS, RETAINED_OBJECTS = ("forward", "click", "mask"), 8
 FAILED = 0.5
 RESAMPLES = 4000
 
@@ -219,14 +220,17 @@ def compare_ways(model: SAM2, args: argparse.Namespace) -> dict[str, object]:
             cells.append(f"{way} {np.mean(scores[way][movie.name]):.3f}")
         print(f"{movie.name} ({len(ids)}): " + "  ".join(cells), flush=True)
     print(table(scores, groups))
-    print("seconds but for pictures: " + "  ".join(f"{way} {s:.0f}" for way, s in seconds.items()))
+    print(
+        "seconds but for pictures: "
+        + "  ".join(f"{way} {s:.0f}" for way, s in seconds.items())
+    )
     return {"scores": scores, "groups": groups, "seconds": seconds}
 
 
 def corrected(
     session: Session, movie: LabelledMovie, ids: list[int], how: str
 ) -> np.ndarray:
-    """Correct all objects in the middle frame, go on from there, return the labels."""
+    """Correct all objects in the middle frame, redo both sides, return the labels."""
     middle = len(movie.labels) // 2
     before = np.array(session.labels[middle])
     for k in ids:
@@ -235,7 +239,7 @@ def corrected(
             session.add_mask(k, middle, truth)
         elif (click := correction(before == k, truth)) is not None:
             session.add_points(k, middle, [click[0]], click[1])
-    for _ in session.propagate(frames=range(middle, len(movie.labels))):
+    for _ in session.propagate("both"):
         pass
     return np.array(session.labels)
 
@@ -253,7 +257,7 @@ def retained(
                 session.add_mask(k, 0, movie.labels[0] == k)
             for _ in session.propagate():
                 pass
-            labels["forward"] = labels["uncorrected"] = np.array(session.labels)
+            labels["forward"] = np.array(session.labels)
             # A session of its own: corrections leave remade memories behind.
             labels[how] = corrected(session, movie, ids, how)
     return labels
@@ -269,14 +273,12 @@ def compare_retention(model: SAM2, args: argparse.Namespace) -> dict[str, object
             continue
         once.known.clear()
         kept = {way: retained(model, movie, ids, way) for way in ("recent", "all")}
-        middle = len(movie.labels) // 2
         cells = []
-        for task in ("forward", "uncorrected", "click", "mask"):
-            start = 1 if task == "forward" else middle + 1
-            rows = [
-                agreement(kept["recent"][task], kept["all"][task], movie, k, start)
-                for k in ids
-            ]
+        for task in TASKS:
+            pair = kept["recent"][task], kept["all"][task]
+            # The corrected frame is not asked for.
+            left_out = 0 if task == "forward" else len(movie.labels) // 2
+            rows = [agreement(*pair, movie, k, {0, left_out}) for k in ids]
             rows = [row for row in rows if row is not None]
             every.setdefault(task, []).extend(rows)
             if rows:
@@ -292,13 +294,21 @@ def compare_retention(model: SAM2, args: argparse.Namespace) -> dict[str, object
 
 
 def agreement(
-    recent: np.ndarray, whole: np.ndarray, movie: LabelledMovie, k: int, start: int
+    recent: np.ndarray,
+    whole: np.ndarray,
+    movie: LabelledMovie,
+    k: int,
+    without: set[int],
 ) -> tuple[float, float, float] | None:
     """Return IoU of two labels of an object, and of each with the truth.
 
-    Means over the frames from `start` on that show the object; None if there are none.
+    Means over the other frames that show the object; None if there are none.
     """
-    shown = [t for t in range(start, len(recent)) if (movie.labels[t] == k).any()]
+    shown = [
+        t
+        for t, plane in enumerate(movie.labels)
+        if t not in without and (plane == k).any()
+    ]
     if not shown:
         return None
     pairs = [(recent[t] == k, whole[t] == k, movie.labels[t] == k) for t in shown]

@@ -19,7 +19,7 @@ from napari_sam2.tracking.planning import grouped
 from napari_sam2.tracking.prompts import BoxPrompt
 from napari_sam2.tracking.remaking import Remaker
 from napari_sam2.tracking.results import FrameResult
-from napari_sam2.tracking.selection import Step
+from napari_sam2.tracking.selection import Search
 from napari_sam2.tracking.zoom import Zoom, memory_patch
 
 if TYPE_CHECKING:
@@ -313,7 +313,7 @@ class Engine:
         for found in objects:
             if found.bank.selection is not None:
                 answers[found.object_id] = found.bank.selection.look_up(
-                    found.bank, self._step(found, frame_idx, pixels, reverse=reverse)
+                    found.bank, self._search(found, frame_idx, pixels, reverse=reverse)
                 )
         objects = [o for o in objects if o.bank.selection is None]
         n_frames = self.tracker.n_frames
@@ -344,17 +344,17 @@ class Engine:
                 answers[objects[i].object_id] = memory
         return answers
 
-    def _step(
+    def _search(
         self,
         found: TrackedObject,
         frame_idx: int,
         pixels: Tensor | None,
         *,
         reverse: bool,
-    ) -> Step:
+    ) -> Search:
         """Describe a frame to a way of selecting memories."""
         window = self.remaker.window(found)
-        return Step(
+        return Search(
             tracker=self.tracker,
             frame_idx=frame_idx,
             window=window,

@@ -46,9 +46,6 @@ class FrameMemory:
         Predicted IoU in [0, 1].
     window, spatial_window
         The part of the frame that `mask_logits` and `spatial` cover.
-    derived
-        Whether it was made again from a label, so that `iou` and `object_score`
-        say nothing about how sure the network was.
     """
 
     frame_idx: int
@@ -59,7 +56,6 @@ class FrameMemory:
     iou: float
     window: Window
     spatial_window: Window
-    derived: bool = False
 
     @property
     def seen(self) -> bool:
@@ -161,9 +157,7 @@ class MemoryBank:
 
     def add(self, memory: FrameMemory, *, conditioning: bool) -> None:
         """Keep a memory in place of an earlier one of the same frame."""
-        self._drop(memory.frame_idx)
-        if self.selection is not None:
-            self.selection.remember(memory, conditioning=conditioning)
+        self.forget(memory.frame_idx)
         if conditioning:
             self.conditioning[memory.frame_idx] = memory
             return
@@ -173,11 +167,6 @@ class MemoryBank:
 
     def forget(self, frame_idx: int) -> None:
         """Drop the memory of a frame, if there is one."""
-        self._drop(frame_idx)
-        if self.selection is not None:
-            self.selection.forget(frame_idx)
-
-    def _drop(self, frame_idx: int) -> None:
         self.conditioning.pop(frame_idx, None)
         self.recent.pop(frame_idx, None)
 

@@ -6,7 +6,6 @@ Nothing here reads frames or writes labels.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -222,8 +221,7 @@ class Tracker:
             features, self._input_mask(mask[window.place])
         )
         spatial = self._spatial(features, output, prompted=prompted)
-        made = frame_memories(frame_idx, window, output, spatial)[0]
-        return replace(made, derived=True)
+        return frame_memories(frame_idx, window, output, spatial)[0]
 
     def logits_from_mask(self, mask: NDArray[np.bool_], window: Window) -> Tensor:
         """Return a window of a (Y, X) mask as (1, 1, s, s) logits of ±10."""
