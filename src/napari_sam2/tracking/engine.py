@@ -19,6 +19,7 @@ from napari_sam2.tracking.objects import BACKWARD, UNTRACKED
 from napari_sam2.tracking.prompts import BoxPrompt
 from napari_sam2.tracking.remaking import Remaker
 from napari_sam2.tracking.results import FrameResult
+from napari_sam2.tracking.selection import Search
 from napari_sam2.tracking.zoom import Zoom, memory_patch
 
 if TYPE_CHECKING:
@@ -308,6 +309,13 @@ class Engine:
         reverse: bool,
     ) -> Answers:
         """Find objects in a frame from their memories; remembers nothing."""
+        answers: Answers = {}
+        for found in objects:
+            if found.bank.selection is not None:
+                answers[found.object_id] = found.bank.selection.look_up(
+                    found.bank, self._search(found, frame_idx, pixels, reverse=reverse)
+                )
+        objects = [o for o in objects if o.bank.selection is None]
         n_frames = self.tracker.n_frames
         queries = []
         for found in objects:
@@ -324,7 +332,27 @@ class Engine:
             lambda window: self.frames.features(frame_idx, pixels, window=window),
             batch=self.batch,
         )
-        return {o.object_id: m for o, m in zip(objects, memories, strict=True)}
+        found_ids = [o.object_id for o in objects]
+        return answers | dict(zip(found_ids, memories, strict=True))
+
+    def _search(
+        self,
+        found: TrackedObject,
+        frame_idx: int,
+        pixels: Tensor | None,
+        *,
+        reverse: bool,
+    ) -> Search:
+        """Describe a frame to a way of selecting memories."""
+        window = self.remaker.window(found)
+        return Search(
+            tracker=self.tracker,
+            frame_idx=frame_idx,
+            window=window,
+            features=self.frames.features(frame_idx, pixels, window=window),
+            previous=self._previous(found, frame_idx, reverse=reverse),
+            reverse=reverse,
+        )
 
     def _previous(
         self, found: TrackedObject, frame_idx: int, *, reverse: bool

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_sam2.model import MaskOutput, ModelConfig
+    from napari_sam2.tracking.selection import MemorySelection
     from napari_sam2.tracking.windows import Window
 
 Retention: TypeAlias = Literal["recent", "all"]
@@ -138,6 +139,8 @@ class MemoryBank:
         Memories of prompted frames.
     recent
         Memories of tracked frames, the latest last.
+    selection
+        Another way of choosing masks and memories; None for the paper's.
     """
 
     config: ModelConfig
@@ -145,6 +148,7 @@ class MemoryBank:
     max_conditioning: int | None = None
     conditioning: dict[int, FrameMemory] = field(default_factory=dict)
     recent: dict[int, FrameMemory] = field(default_factory=dict)
+    selection: MemorySelection | None = None
 
     def at(self, frame_idx: int) -> FrameMemory | None:
         """Return the memory of a frame, or None."""

@@ -69,6 +69,9 @@ class Session(PromptedSession):
     non_overlapping_memory
         Let objects that are looked at through one window not overlap in memory
         either; in the labels they never do.
+    memory_selection
+        "default", or "motion": prefer the mask where the object should be by its
+        motion; see docs/memory.md.
 
     Raises
     ------

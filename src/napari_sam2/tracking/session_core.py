@@ -22,6 +22,7 @@ from napari_sam2.tracking.memory_bank import MemoryBank
 from napari_sam2.tracking.objects import BACKWARD
 from napari_sam2.tracking.planning import check_frames, plan_passes
 from napari_sam2.tracking.prompts import PromptError
+from napari_sam2.tracking.selection import make as make_selection
 from napari_sam2.tracking.session_file import (
     SessionFolder,
     create_session,
@@ -69,6 +70,7 @@ class SessionCore(Closing):
         meta_behaviour: bool = False,
         zoom: bool | None = None,
         non_overlapping_memory: bool = False,
+        memory_selection: str = "default",
     ) -> None:
         if zoom is None:
             zoom = model.config.dense_prompts
@@ -89,6 +91,7 @@ class SessionCore(Closing):
             "meta_behaviour": meta_behaviour,
             "zoom": zoom,
             "non_overlapping_memory": non_overlapping_memory,
+            "memory_selection": memory_selection,
         }
         self._timing: Timing | None = None
         self._measured: deque[tuple[int, int, float]] = deque(maxlen=MEASURED_FRAMES)
@@ -112,6 +115,7 @@ class SessionCore(Closing):
                 config=model.config,
                 retention=retention,
                 max_conditioning=max_conditioning,
+                selection=make_selection(memory_selection),
             ),
         )
         self._store.on_write = self._state.history.note

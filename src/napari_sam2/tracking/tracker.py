@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2.model import SAM2, ImageFeatures
+    from napari_sam2.model.mask_decoder import DecoderOutput
     from napari_sam2.tracking.prompts import Prompt
     from napari_sam2.tracking.windows import Window
 
@@ -175,6 +176,55 @@ class Tracker:
         """
         spatial = self._spatial(features, output, prompted=False, masks=masks)
         return frame_memories(frame_idx, window, output, spatial)
+
+    @torch.inference_mode()
+    def propose(
+        self, features: ImageFeatures, recall: Recall, previous: Tensor | None
+    ) -> DecoderOutput:
+        """Find one object in a frame from its memories, with all four masks.
+
+        Parameters
+        ----------
+        features
+            The part of the frame that is looked at.
+        recall
+            What the frame is conditioned on.
+        previous
+            (1, 1, s, s) logits in the neighbouring frame, or None.
+        """
+        empty = PromptTensors.empty(1, self.model.device)
+        prompts = PromptTensors(
+            points=empty.points,
+            labels=empty.labels,
+            previous_logits=None if previous is None else self._clamped(previous),
+        )
+        embedding = self._embedding(features, [recall])
+        return self.model.decode(embedding, features, prompts)
+
+    @torch.inference_mode()
+    def decide(
+        self,
+        frame_idx: int,
+        window: Window,
+        features: ImageFeatures,
+        raw: DecoderOutput,
+        choice: int,
+    ) -> FrameMemory:
+        """Answer a frame with one of the masks that `propose` found.
+
+        Parameters
+        ----------
+        frame_idx, window, features
+            The frame, and the part of it that the features cover.
+        raw
+            From `propose`.
+        choice
+            Which of the four masks.
+        """
+        index = torch.tensor([choice], device=self.model.device)
+        output = self.model.answer(raw, index, index)
+        spatial = self._spatial(features, output, prompted=False)
+        return frame_memories(frame_idx, window, output, spatial)[0]
 
     @torch.inference_mode()
     def remake(
