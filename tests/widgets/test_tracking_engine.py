@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from napari_sam2.tracking import PromptError
 from napari_sam2.widgets.engine import FramePrompts, ModelChoice, Painted, Request
 from napari_sam2.widgets.target import Target
 from napari_sam2.widgets.tracking_engine import TrackingEngine
@@ -204,8 +205,13 @@ def test_a_locked_frame_stays(engine, movie):
     again = request_for(movie, {(1, 0): click((30.0, 30.0), (33.0, 30.0))})
     assert follow(engine, again) == [0, 1]
     assert labels[2, 1].sum() == 16
-    assert not engine.toggle_lock(again, 1, 2)
-    assert follow(engine, again) == [1, 2, 3, 4]
+    # A click there is refused until the lock is taken off; it counts from then on.
+    more = request_for(movie, {**again.prompts, (1, 2): click((6.0, 6.0))})
+    with pytest.raises(PromptError, match="locked in frame 2"):
+        engine.preview(more, 2)
+    assert not engine.toggle_lock(more, 1, 2)
+    assert engine.preview(more, 2).objects.keys() == {1}
+    assert follow(engine, more) == [1, 2, 3, 4]
 
 
 @pytest.fixture

@@ -86,6 +86,7 @@ class History:
         self.undone: list[Step] = []
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._count = 0
+        self._dropped = 0
         self._codec = Blosc(cname="zstd", clevel=1, shuffle=Blosc.SHUFFLE)
 
     def begin(self, name: str, states: States) -> Step:
@@ -142,6 +143,12 @@ class History:
             self.n_bytes > self.most_bytes and len(self.done) > 1
         ):
             _discard(self.done.pop(0))
+            self._dropped += 1
+
+    @property
+    def position(self) -> int:
+        """How many steps were done and not undone, those no longer kept included."""
+        return self._dropped + len(self.done)
 
     @property
     def n_bytes(self) -> int:

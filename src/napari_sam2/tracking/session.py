@@ -345,6 +345,11 @@ class Session(PromptedSession):
         return done[-1].frames if done else []
 
     @property
+    def position(self) -> int:
+        """How many steps were done and not taken back, forgotten ones included."""
+        return self._state.history.position
+
+    @property
     def undoable(self) -> list[str]:
         """What `undo` would take back, the latest last."""
         return [step.name for step in self._state.history.done]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from napari_sam2.model import SAM2
     from napari_sam2.stacks import Stack
     from napari_sam2.tracking import Session
-    from napari_sam2.widgets.engine import FramePrompts, PromptKey, Request
+    from napari_sam2.widgets.engine import Request
     from napari_sam2.widgets.target import Target
 
 WARM_UP_SIDE = 512
@@ -55,30 +55,6 @@ def leave_a_core() -> None:
     import torch
 
     torch.set_num_threads(max(1, torch.get_num_threads() - 1))
-
-
-def give_clicks(
-    session: Session, key: PromptKey, prompts: FramePrompts, begin: int
-) -> None:
-    """Give the clicks from `begin` on, one by one: each refines the last answer.
-
-    So the answer depends on the clicks alone, not on how fast they were made.
-    """
-    object_id, frame_idx = key
-    for point, label in zip(
-        prompts.points[begin:], prompts.labels[begin:], strict=True
-    ):
-        session.add_points(object_id, frame_idx, [point], [label])
-
-
-def only_more_clicks(prompts: FramePrompts, before: FramePrompts) -> bool:
-    """Whether nothing but clicks was added."""
-    count = len(before.points)
-    return (
-        prompts.box == before.box
-        and prompts.points[:count] == before.points
-        and prompts.labels[:count] == before.labels
-    )
 
 
 def frames_key(request: Request) -> tuple[object, ...]:

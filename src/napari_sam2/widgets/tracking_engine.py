@@ -13,7 +13,6 @@ from napari_sam2.widgets.engine import (
     Catalogue,
     Direction,
     FrameNews,
-    FramePrompts,
     ModelChoice,
     ModelInfo,
     Painted,
@@ -25,17 +24,16 @@ from napari_sam2.widgets.engine import (
 from napari_sam2.widgets.engine_parts import (
     frame_news,
     frames_key,
-    give_clicks,
     leave_a_core,
     model_info,
-    only_more_clicks,
     open_target,
     warm_up,
 )
 from napari_sam2.widgets.labels_volume import LabelsVolume
+from napari_sam2.widgets.prompt_sync import PromptSync
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
     from napari_sam2.model import SAM2
@@ -44,10 +42,6 @@ if TYPE_CHECKING:
     from napari_sam2.tracking.prompts import MaskPrompt
     from napari_sam2.tracking.shelf import Earlier
     from napari_sam2.widgets.target import Target
-
-Prompts = dict[PromptKey, FramePrompts]
-
-MOST_CHANGES = 50
 
 
 def default_loader(choice: ModelChoice) -> SAM2:
@@ -76,7 +70,6 @@ class TrackingEngine:
         shelf: Path | None = None,
     ) -> None:
         self._loader, self._shelf = loader, shelf
-        self._adopts = False
         self._filled: set[tuple[object, ...]] = set()
         self._choice: ModelChoice | None = None
         self._model: SAM2 | None = None
@@ -84,9 +77,7 @@ class TrackingEngine:
         self._stack: Stack | None = None
         self._opened: tuple[object, ...] = ()
         self._modest = False
-        self._applied: Prompts = {}
-        # Prompts before each change, and how many steps the session had before, after.
-        self._changes: list[tuple[Prompts, int, int]] = []
+        self._sync = PromptSync()
         self._volumes: dict[tuple[int, int | None], LabelsVolume] = {}
         self._masks: dict[tuple[object, ...], dict[PromptKey, MaskPrompt]] = {}
 
@@ -185,11 +176,11 @@ class TrackingEngine:
 
     def toggle_lock(self, request: Request, object_id: int, frame_idx: int) -> bool:
         """Keep an object as it is in a frame, or no longer; say whether it is kept."""
-        session = self._ready(request)
-        if frame_idx in session.locked(object_id):
+        session = self._ready(request, tell=False)  # a lock refuses prompts
+        if object_id in session.object_ids and frame_idx in session.locked(object_id):
             session.unlock(object_id, frame_idx)
             return False
-        session.lock(object_id, frame_idx)
+        self._ready(request).lock(object_id, frame_idx)
         return True
 
     def take_masks(
@@ -238,8 +229,7 @@ class TrackingEngine:
         for masks in self._masks.values():
             for key in [k for k in masks if k[0] == object_id]:
                 del masks[key]
-        for key in [k for k in self._applied if k[0] == object_id]:
-            del self._applied[key]
+        self._sync.forget(object_id)
         if self._session is not None and object_id in self._session.object_ids:
             self._session.remove_object(object_id)
         self._volume(request).erase(object_id, request.target)
@@ -275,7 +265,8 @@ class TrackingEngine:
         self._session = session = Session.open(
             earlier.path, model=model, stack=self._stack
         )
-        self._opened, self._adopts = target.key, True
+        self._opened = target.key
+        self._sync.adopt()
         store = self._volume(request).store(target)
         session.store.copy_to(store)
         session.store.mirror = store
@@ -308,8 +299,8 @@ class TrackingEngine:
         self._volumes.clear()
         self._masks.clear()
 
-    def _ready(self, request: Request) -> Session:
-        """Bring model, session and prompts in line with the request."""
+    def _ready(self, request: Request, *, tell: bool = True) -> Session:
+        """Bring model, session and (`tell`) prompts in line with the request."""
         if self._model is None or request.model != self._choice:
             self._close_session()
             self._model, self._choice = None, None  # before loading: room for the next
@@ -324,7 +315,10 @@ class TrackingEngine:
             self._open_session(request, self._model)
         session = self._session
         assert session is not None
-        self._apply(session, request)
+        if tell:
+            self._sync.tell(
+                session, request.prompts, self._masks.get(frames_key(request), {})
+            )
         return session
 
     def _open_session(self, request: Request, model: SAM2) -> None:
@@ -344,7 +338,6 @@ class TrackingEngine:
             self._session.store.mirror = store
             self._filled.add(target.key[:3])
         self._opened = target.key
-        self._applied = {}
         for mask in self._masks.get(frames_key(request), {}).values():
             self._session.add_prompt(mask)
 
@@ -357,8 +350,8 @@ class TrackingEngine:
         if self._stack is not None:
             self._stack.close()
         self._session = self._stack = None
-        self._opened, self._applied = (), {}
-        self._changes.clear()
+        self._opened = ()
+        self._sync = PromptSync()
 
     def _volume(self, request: Request) -> LabelsVolume:
         target = request.target
@@ -366,59 +359,3 @@ class TrackingEngine:
         if key not in self._volumes:
             self._volumes[key] = LabelsVolume(target)
         return self._volumes[key]
-
-    def _apply(self, session: Session, request: Request) -> None:
-        """Tell the session what the user added, changed and took back.
-
-        Going back to the prompts of before is undone in the session as well, so that
-        labels are again what they were.
-        """
-        if self._adopts:
-            self._adopts, self._applied = False, dict(request.prompts)
-        if request.prompts == self._applied:
-            return
-        done = len(session.undoable)
-        if self._changes:
-            before, depth, after = self._changes.pop()
-            if before == request.prompts and after == done:
-                while len(session.undoable) > depth:
-                    session.undo()
-                self._applied = dict(before)
-                return
-            self._changes.append((before, depth, after))
-        was = dict(self._applied)
-        self._tell(session, request)
-        self._changes.append((was, done, len(session.undoable)))
-        del self._changes[:-MOST_CHANGES]
-
-    def _tell(self, session: Session, request: Request) -> None:
-        masks = self._masks.get(frames_key(request), {})
-        for key in [k for k in self._applied if k not in request.prompts]:
-            self._replace(session, key, FramePrompts(), masks)
-            del self._applied[key]
-        for key, prompts in request.prompts.items():
-            before = self._applied.get(key, FramePrompts())
-            if prompts == before:
-                continue
-            if only_more_clicks(prompts, before):
-                give_clicks(session, key, prompts, len(before.points))
-            else:
-                self._replace(session, key, prompts, masks)
-            self._applied[key] = prompts
-
-    def _replace(
-        self,
-        session: Session,
-        key: PromptKey,
-        prompts: FramePrompts,
-        masks: Mapping[PromptKey, MaskPrompt],
-    ) -> None:
-        """Say everything about an object in a frame again, in the order it was said."""
-        object_id, frame_idx = key
-        if object_id in session.object_ids:
-            session.clear_prompts(object_id, frame_idx)
-        if key in masks:
-            session.add_prompt(masks[key])
-        if prompts.box is not None:
-            session.add_box(object_id, frame_idx, prompts.box)
-        give_clicks(session, key, prompts, 0)
