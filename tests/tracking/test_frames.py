@@ -10,6 +10,7 @@ import pytest
 from napari_sam2.model.sam2 import PIXEL_MEAN, PIXEL_STD
 from napari_sam2.stacks import FrameReadError, open_stack
 from napari_sam2.tracking.frames import FrameEncoder, read_ahead, to_pixels
+from napari_sam2.tracking.windows import Window
 
 if TYPE_CHECKING:
     import torch
@@ -41,6 +42,32 @@ def test_a_sixteen_bit_ramp_keeps_its_grey_levels() -> None:
     with open_stack(image, axes="TYX") as stack:
         levels = np.unique(to_pixels(stack.read(0), 256)[0, 0].numpy())
     assert len(levels) >= 200
+
+
+@pytest.mark.parametrize("channels", [None, 1, 2, 3])
+def test_a_window_is_scaled_as_the_whole_frame_is(
+    nano: SAM2, channels: int | None
+) -> None:
+    rng = np.random.default_rng(0)
+    shape = (2, 40, 50) if channels is None else (2, 40, 50, channels)
+    image = rng.integers(0, 4000, shape, np.uint16)
+    axes = "TYX" if channels is None else "TYXC"
+    window = Window(y=8, x=4, height=24, width=24)
+    with open_stack(image, axes=axes) as stack:
+        seen = []
+        nano_encode = nano.encode_image
+
+        def spied(pixels: torch.Tensor) -> object:
+            seen.append(pixels)
+            return nano_encode(pixels)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(nano, "encode_image", spied)
+            FrameEncoder(stack, nano, zoom=True).features(1, window=window)
+        whole = stack.read(1)[8:32, 4:28]
+    np.testing.assert_allclose(
+        seen[0].numpy(), to_pixels(whole, nano.config.image_size).numpy(), atol=1e-6
+    )
 
 
 def test_features_are_kept_within_a_budget(nano: SAM2, movie: np.ndarray) -> None:

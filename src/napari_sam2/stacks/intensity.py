@@ -150,14 +150,24 @@ def to_rgb(raw: NDArray[np.generic], limits: Limits) -> NDArray[np.float32]:
         (Y, X, 3) in [0, 1]. One channel is repeated; of two, blue stays 0. NaN
         and infinities become 0.
     """
+    scaled = to_planes(raw, limits)
+    return scaled if scaled.shape[-1] == 3 else np.repeat(scaled, 3, axis=-1)
+
+
+def to_planes(raw: NDArray[np.generic], limits: Limits) -> NDArray[np.float32]:
+    """Scale a frame, or a part of one, as `to_rgb` does; grey is not repeated.
+
+    Returns
+    -------
+    ndarray of float32
+        (Y, X, 1) or (Y, X, 3) in [0, 1].
+    """
     planes = raw[..., np.newaxis] if raw.ndim == 2 else raw  # (Y, X, C)
-    rgb = np.zeros((*planes.shape[:2], 3), np.float32)
     n_channels = min(planes.shape[2], 3)
+    shown = np.zeros((*planes.shape[:2], 1 if n_channels == 1 else 3), np.float32)
     for c in range(n_channels):
-        rgb[..., c] = _scale(planes[..., c], *limits[c])
-    if n_channels == 1:
-        rgb[..., 1:] = rgb[..., :1]
-    return rgb
+        shown[..., c] = _scale(planes[..., c], *limits[c])
+    return shown
 
 
 def _scale(plane: NDArray[Any], low: float, high: float) -> NDArray[Any]:

@@ -17,6 +17,7 @@ from napari_sam2.stacks.intensity import (
     check_dtype,
     check_limits,
     sample_limits,
+    to_planes,
     to_rgb,
 )
 from napari_sam2.stacks.source import Source, array_source
@@ -224,6 +225,21 @@ class Stack(Closing):
         """
         raw = self.read_raw(frame_idx)
         return to_rgb(raw, self.contrast_limits)
+
+    def scaled(self, raw: NDArray[Any]) -> NDArray[np.float32]:
+        """Scale a frame of `read_raw`, or a part of one, as `read` does.
+
+        Returns
+        -------
+        ndarray of float32
+            (Y, X, 1) for one channel, else (Y, X, 3), in [0, 1].
+
+        Raises
+        ------
+        FrameReadError
+            When `contrast_limits` have to be found and no frame can be read.
+        """
+        return to_planes(raw, self.contrast_limits)
 
     def close(self) -> None:
         """Let go of the file; arrays that were given stay open."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_sam2.stacks import LabelsStore
+    from napari_sam2.tracking.frames import Pixels
     from napari_sam2.tracking.memory_bank import FrameMemory
     from napari_sam2.tracking.objects import TrackedObject
     from napari_sam2.tracking.planning import Pass
@@ -304,7 +305,7 @@ class Engine:
         self,
         objects: Sequence[TrackedObject],
         frame_idx: int,
-        pixels: Tensor | None = None,
+        pixels: Pixels | None = None,
         *,
         reverse: bool,
     ) -> Answers:
@@ -339,7 +340,7 @@ class Engine:
         self,
         found: TrackedObject,
         frame_idx: int,
-        pixels: Tensor | None,
+        pixels: Pixels | None,
         *,
         reverse: bool,
     ) -> Search:
@@ -372,7 +373,7 @@ class Engine:
         self,
         objects: Sequence[TrackedObject],
         frame_idx: int,
-        pixels: Tensor,
+        pixels: Pixels,
         *,
         reverse: bool,
     ) -> FrameResult:

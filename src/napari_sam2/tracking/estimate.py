@@ -57,6 +57,8 @@ class Workload:
         Prompted frames an object is conditioned on at once.
     retention
         "recent", or "all" memories of all frames.
+    pixel_bytes
+        Of one pixel as stored, all channels.
     label_bytes
         Of one pixel.
     labels_in_memory
@@ -71,6 +73,7 @@ class Workload:
     zoom: bool = False
     conditioning: int = 1
     retention: Retention = "recent"
+    pixel_bytes: int = 2
     label_bytes: int = 2
     labels_in_memory: bool = False
 
@@ -189,10 +192,12 @@ def frame_bytes(config: ModelConfig, work: Workload) -> int:
     Frames are on the CPU whatever the device: those read ahead, the one in use, and
     the one being read.
     """
-    read = work.pixels * RGB_BYTES
+    read = work.pixels * work.pixel_bytes
     ready = read if work.zoom else config.image_size**2 * RGB_BYTES
     waiting = min(READ_AHEAD + 1, work.frames) * ready
-    return waiting + read + work.pixels * DRAWING_BYTES
+    # With zoom a frame stays as stored, and a part of it is turned into floats.
+    floats = work.pixels * (FLOAT if work.zoom else RGB_BYTES)
+    return waiting + read + floats + work.pixels * DRAWING_BYTES
 
 
 def fitting_batch(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 from collections import OrderedDict, deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import torch
 from torch.nn import functional as F
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from napari_sam2.stacks import Stack
     from napari_sam2.tracking.windows import Window
 
+    Pixels: TypeAlias = Tensor | NDArray[Any]
+
 T = TypeVar("T")
 
 CACHE_BYTES = 24 * 2**20
@@ -46,7 +48,7 @@ def to_pixels(frame: NDArray[np.float32], side: int) -> Tensor:
     Parameters
     ----------
     frame
-        (Y, X, 3) in [0, 1].
+        (Y, X, 3) or, grey, (Y, X, 1) in [0, 1].
     side
         S.
 
@@ -59,7 +61,7 @@ def to_pixels(frame: NDArray[np.float32], side: int) -> Tensor:
 
 
 def fit(x: Tensor, side: int) -> Tensor:
-    """Resize (1, 3, Y, X) in [0, 1] to (1, 3, S, S) and normalise it."""
+    """Resize (1, 3 or 1, Y, X) in [0, 1] to (1, 3, S, S) and normalise it."""
     if x.shape[-2:] != (side, side):
         x = F.interpolate(
             x, size=(side, side), mode="bilinear", align_corners=False, antialias=True
@@ -101,32 +103,31 @@ class FrameEncoder:
         self.whole = whole((stack.height, stack.width))
         self._cache: OrderedDict[tuple[int, Window], ImageFeatures] = OrderedDict()
         self._held = 0
-        self._latest: tuple[int, Tensor] | None = None
+        self._latest: tuple[int, Pixels] | None = None
 
-    def pixels(self, frame_idx: int) -> Tensor:
+    def pixels(self, frame_idx: int) -> Pixels:
         """Read one frame; safe in a reader thread.
 
         Returns
         -------
-        Tensor
-            (1, 3, S, S) float32, normalised; with zoom (1, 3, Y, X) in [0, 1], to
-            be cut later.
+        Tensor or ndarray
+            (1, 3, S, S) float32, normalised; with zoom the frame as stored, (Y, X) or
+            (Y, X, C): of a large one only what is looked at is turned into floats.
 
         Raises
         ------
         FrameReadError
             If the frame cannot be read.
         """
-        frame = self.stack.read(frame_idx)
         if self.zoom:
-            return torch.from_numpy(frame).permute(2, 0, 1)[None]
-        return to_pixels(frame, self.model.config.image_size)
+            return self.stack.read_raw(frame_idx)
+        return to_pixels(self.stack.read(frame_idx), self.model.config.image_size)
 
     @torch.inference_mode()
     def features(
         self,
         frame_idx: int,
-        pixels: Tensor | None = None,
+        pixels: Pixels | None = None,
         *,
         window: Window | None = None,
     ) -> ImageFeatures:
@@ -154,9 +155,9 @@ class FrameEncoder:
             return found
         if pixels is None:
             pixels = self._read(frame_idx)
-        if self.zoom:
-            rows, cols = window.place
-            pixels = fit(pixels[..., rows, cols], self.model.config.image_size)
+        if not isinstance(pixels, torch.Tensor):
+            part = self.stack.scaled(pixels[window.place])
+            pixels = to_pixels(part, self.model.config.image_size)
         features = self.model.encode_image(
             pixels.to(device=self.model.device, dtype=self.model.dtype)
         )
@@ -167,7 +168,7 @@ class FrameEncoder:
             self._held -= dropped.nbytes
         return features
 
-    def _read(self, frame_idx: int) -> Tensor:
+    def _read(self, frame_idx: int) -> Pixels:
         """Read a frame; with zoom keep it, for several of its parts are wanted."""
         if self._latest is not None and self._latest[0] == frame_idx:
             return self._latest[1]

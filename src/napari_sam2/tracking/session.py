@@ -149,6 +149,7 @@ class Session(PromptedSession):
                 max(len(o.anchors) for o in objects), bank.max_conditioning or 8
             ),
             retention=bank.retention,
+            pixel_bytes=self.stack.dtype.itemsize * self.stack.n_channels,
             label_bytes=self._store.dtype.itemsize,
             labels_in_memory=isinstance(self._store.array, np.ndarray),
         )
