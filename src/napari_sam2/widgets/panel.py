@@ -35,9 +35,11 @@ HELP = (
     "<tr><td><b>Ctrl + click</b></td><td>&nbsp; this does not</td></tr>"
     "<tr><td><b>Shift + click</b></td><td>&nbsp; begin the next cell</td></tr>"
     "<tr><td><b>Ctrl + Z</b></td>"
-    "<td>&nbsp; take the last click or following back</td></tr>"
-    "<tr><td><b>M &nbsp; T &nbsp; G &nbsp; K &nbsp; N</b></td>"
-    "<td>&nbsp; new cell, + / −, follow / stop, lock, next doubt</td></tr>"
+    "<td>&nbsp; take the last thing back</td></tr>"
+    "<tr><td><b>M &nbsp; T &nbsp; G</b></td>"
+    "<td>&nbsp; new cell, + / −, follow / stop</td></tr>"
+    "<tr><td><b>K &nbsp; N</b></td>"
+    "<td>&nbsp; lock here, next doubtful frame</td></tr>"
     "</table>"
 )
 
@@ -80,7 +82,7 @@ class Panel(QScrollArea):
 
     def sizeHint(self) -> QSize:
         """Ask for the room that shows everything without scrolling."""
-        return QSize(340, 780)
+        return QSize(340, 830)
 
     def _image_part(self) -> QFormLayout:
         self.image = _combo("The Image layer to work on")
@@ -140,7 +142,8 @@ class Panel(QScrollArea):
         part.addWidget(self.sign)
         part.addWidget(self.help)
         part.addWidget(self.objects)
-        part.addLayout(_row(self.new_object, self.undo, self.lock, self.delete_object))
+        part.addLayout(_row(self.new_object, self.undo))
+        part.addLayout(_row(self.lock, self.delete_object))
         part.addLayout(_row(self.start_label, self.start_layer, self.use_labels))
         return part
 
@@ -157,7 +160,7 @@ class Panel(QScrollArea):
         self.last.setToolTip("Last frame to fill")
         for box in (self.first, self.last):
             box.setFixedWidth(92)
-        self.watch = QCheckBox("Show the frames as they are filled")
+        self.watch = QCheckBox("Show frames as they fill")
         self.watch.setToolTip("Move the slider along while frames are filled")
         self.watch.setChecked(True)
         self.again = QCheckBox("Again")
@@ -176,9 +179,8 @@ class Panel(QScrollArea):
         part.addLayout(_row(self.backward, self.both, self.forward))
         span = _row(QLabel("Frames"), self.first, QLabel("to"), self.last)
         span.addStretch(1)
-        span.addWidget(self.again)
         part.addLayout(span)
-        part.addWidget(self.watch)
+        part.addLayout(_row(self.watch, self.again))
         part.addLayout(_row(self.progress, self.stop))
         return part
 
