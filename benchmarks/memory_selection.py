@@ -152,10 +152,9 @@ def judged(labels: np.ndarray, movie: LabelledMovie, ids: list[int]) -> list[flo
 
 def follow(model: SAM2, movie: LabelledMovie, ids: list[int], way: str) -> np.ndarray:
     """Give all first masks, follow them one way, and return the labels."""
-    with Session(model, movie.image, axes=movie.axes) as session:
+    with Session(model, movie.image, axes=movie.axes, memory_selection=way) as session:
         for k in ids:
             session.add_mask(k, 0, movie.labels[0] == k)
-            session.bank(k).selection = selection.make(way)
         for _ in session.propagate():
             pass
         return np.array(session.labels)
