@@ -236,7 +236,9 @@ class Engine:
         recall = previous = logits = None
         held = found.bank.at(frame_idx)
         refines = bool(done or (past and self._refines(found, frame_idx)))
-        look = self.zoom.for_prompts(found, frame_idx, held if refines else None)
+        look = self.zoom.for_prompts(
+            found, frame_idx, held if refines else None, refines=refines
+        )
         window = look.window
         if look.afresh:
             done, refines = 0, False

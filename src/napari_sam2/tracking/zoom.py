@@ -91,7 +91,12 @@ class Zoom:
         return self.tracker.frame_shape
 
     def for_prompts(
-        self, found: TrackedObject, frame_idx: int, held: FrameMemory | None
+        self,
+        found: TrackedObject,
+        frame_idx: int,
+        held: FrameMemory | None,
+        *,
+        refines: bool = False,
     ) -> Look:
         """Choose where to look for an object's prompts in a frame.
 
@@ -103,6 +108,8 @@ class Zoom:
             The frame.
         held
             The answer that the new prompts refine, or None.
+        refines
+            Whether they refine one, be it in the labels only.
 
         Returns
         -------
@@ -125,9 +132,14 @@ class Zoom:
             look = self._scout(frame_idx, prompts)
             found.looks[frame_idx] = look
             return replace(look, afresh=before not in (None, look))
-        return Look(window=self._known(prompts, held))
+        seen = None
+        if refines and held is None:  # its memory was dropped, its label is there
+            seen = extent(self.store.read(frame_idx) == found.object_id)
+        return Look(window=self._known(prompts, held, seen))
 
-    def _known(self, prompts: Sequence[Prompt], held: FrameMemory | None) -> Window:
+    def _known(
+        self, prompts: Sequence[Prompt], held: FrameMemory | None, seen: Extent | None
+    ) -> Window:
         """Choose the window where a box, a mask or an earlier answer says where."""
         last = prompts[-1]
         if isinstance(last, MaskPrompt):
@@ -136,6 +148,8 @@ class Zoom:
         window = whole(self.shape)
         if held is not None:
             window = held.window
+        elif seen is not None:
+            window = self._around(seen)
         elif box is not None:
             window = self._around(_box_extent(box))
         return window if _all_inside(window, prompts) else whole(self.shape)
