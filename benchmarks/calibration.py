@@ -2,12 +2,14 @@
 
     python benchmarks/calibration.py DATA_DIR [--model nano] [--picture FILE.png]
 
-First frames' masks are given and followed, as `accuracy.py` does, through the sets
-that trained `nano` (DATA_DIR as there) and through what training does not see. The
-coefficients of `napari_sam2.tracking.confidence` are fitted on the former, each set
-counting the same, and printed to be pasted; every number in the tables is of the
-latter, under the coefficients just fitted. An answer is right if its IoU with the
-truth is at least 0.5, or if there is nothing and nothing was drawn.
+First frames' masks are given and followed, as `accuracy.py` does, through the
+microscopy that trained `nano` (DATA_DIR as there) and through what training does not
+see. The weights of `napari_sam2.tracking.confidence` are fitted on the former, each set
+counting the same, and printed to be pasted; the tables are of the latter, under the
+weights just fitted. An answer is right if its IoU with the truth is at least 0.5, or if
+there is nothing and nothing was drawn. Columns: expected calibration error and area
+under the ROC curve, for confidence and (IoU) for the predicted IoU alone fitted the
+same way; the share of wrong answers found below 0.5, and of right ones doubted.
 
 Flags are counted on the true labels as well: what is flagged there is a false alarm.
 
@@ -18,8 +20,10 @@ t98g's truth is a model's.
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +46,7 @@ from napari_sam2.model import load_model
 from napari_sam2.tracking import confidence as model_of
 from napari_sam2.tracking.changes import Flags
 from napari_sam2.tracking.confidence import Evidence, hints_of
+from napari_sam2.tracking.score_rows import all_of
 from napari_sam2.tracking.scores import ScoreTable
 from napari_sam2.tracking.session import Session
 from napari_sam2.training.datasets import RealPictures
@@ -60,10 +65,13 @@ DAVIS_FRAMES = 25
 OBJECTS = {
     "clips": (4, 40),
     "plant": (6, 40),
-    "fibsem": (12, 100),
+    "fibsem": (8, 100),
     "davis": (None, 20),
     "t98g": (None, 20),
 }
+SOURCES = {"plant": "plant_nuclei_3d", "fibsem": "fibsem_medulla"}
+LOADED: list[SAM2] = []  # the model of each process
+IOU_ALONE = (0, 1)
 SIGNS = (0, 1, 1, 1, -1, -1, -1)
 
 
@@ -165,8 +173,8 @@ def pooled(tracks: Sequence[Track]) -> tuple[Evidence, NDArray[np.bool_]]:
     return evidence, np.concatenate(quality) >= model_of.RIGHT
 
 
-def fit(sets: dict[str, list[Track]]) -> None:
-    """Fit the coefficients, put them to use, and print them."""
+def fitted(sets: dict[str, list[Track]], columns: Sequence[int]) -> NDArray[np.float64]:
+    """Fit the weights of some hints on masks; each set counts the same."""
     hints, right, weight = [], [], []
     for tracks in sets.values():
         evidence, true = pooled(tracks)
@@ -174,37 +182,48 @@ def fit(sets: dict[str, list[Track]]) -> None:
         hints.append(hints_of(evidence)[shown])
         right.append(true[shown])
         weight.append(np.full(shown.sum(), 1 / shown.sum()))
-    found = fit_logistic(
-        np.concatenate(hints),
+    weights = np.zeros(len(SIGNS))
+    weights[list(columns)] = fit_logistic(
+        np.concatenate(hints)[:, columns],
         np.concatenate(right),
         weight=np.concatenate(weight),
-        signs=SIGNS,
+        signs=[SIGNS[k] for k in columns],
     )
-    model_of.WEIGHTS = tuple(np.round(found, 2).tolist())
-    print(f"WEIGHTS = {model_of.WEIGHTS}")
-    print(f"(fitted on {sum(map(len, right))} masks)\n")
+    return np.round(weights, 2)
 
 
-def report(sets: dict[str, list[Track]], picture: Path | None) -> None:
-    """Print the calibration of each set and of all, and draw it."""
+def sureness(
+    tracks: Sequence[Track], weights: Sequence[float]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the confidence under some weights, and what was right."""
+    model_of.WEIGHTS = tuple(weights)
+    evidence, right = pooled(tracks)
+    return model_of.confidence(evidence), right
+
+
+def report(
+    sets: dict[str, list[Track]],
+    weights: NDArray[np.float64],
+    alone: NDArray[np.float64],
+    picture: Path | None,
+) -> None:
+    """Print how confidence and the predicted IoU alone do on each set; draw it."""
     every = {"all": [t for tracks in sets.values() for t in tracks], **sets}
-    ours, raw = {}, {}
-    print(
-        "| set | objects | answers | right | calibration error | of predicted IoU | AUC"
-        " | of predicted IoU |"
-    )
-    print("|---|---|---|---|---|---|---|---|")
+    ours, plain = {}, {}
+    columns = ["set", "objects", "answers", "right", "error", "(IoU)", "AUC", "(IoU)"]
+    columns += ["found", "doubted"]
+    print(f"| {' | '.join(columns)} |")
+    print("|" + "---|" * len(columns))
     for name, tracks in every.items():
-        evidence, right = pooled(tracks)
-        sure = model_of.confidence(evidence)
-        predicted = evidence.iou.astype(np.float64)
-        ours[name] = reliability(sure, right)
-        raw[name] = reliability(predicted, right)
+        by_iou, right = sureness(tracks, alone.tolist())
+        sure, right = sureness(tracks, weights.tolist())
+        ours[name], plain[name] = reliability(sure, right), reliability(by_iou, right)
         print(
             f"| {name} | {len(tracks)} | {len(right)} | {right.mean():.2f} "
-            f"| {ours[name].error:.3f} | {raw[name].error:.3f} "
+            f"| {ours[name].error:.3f} | {plain[name].error:.3f} "
             f"| {area_under_curve(sure, right):.3f} "
-            f"| {area_under_curve(predicted, right):.3f} |"
+            f"| {area_under_curve(by_iou, right):.3f} "
+            f"| {np.mean(sure[~right] < 0.5):.2f} | {np.mean(sure[right] < 0.5):.2f} |"
         )
     evidence, right = pooled(every["all"])
     empty = evidence.area == 0
@@ -214,7 +233,9 @@ def report(sets: dict[str, list[Track]], picture: Path | None) -> None:
             f"\nempty: {empty.sum()}, said {sure:.2f}, right {right[empty].mean():.2f}"
         )
     if picture:
-        draw_reliability(picture, {"confidence": ours, "predicted IoU": raw})
+        draw_reliability(
+            picture, {"confidence": ours, "predicted IoU alone, fitted": plain}
+        )
 
 
 def share(flags: NDArray[np.uint8], flag: Flags) -> str:
@@ -257,23 +278,90 @@ def split_flags(
     return {name: parts for name, parts in out.items() if parts}
 
 
-def collect(
-    model: SAM2, movies: dict[str, Iterator[LabelledMovie]], title: str
+def prepare(name: str, device: str, threads: int) -> None:
+    """Load the model of a process, once."""
+    if threads:
+        torch.set_num_threads(threads)
+    LOADED.append(load_model(name, device=device))
+
+
+def follow_loaded(job: tuple[LabelledMovie, str]) -> list[Track]:
+    """Follow a movie with the model of this process."""
+    return follow(LOADED[0], *job)
+
+
+def follow_all(
+    args: argparse.Namespace, jobs: list[tuple[str, LabelledMovie]]
 ) -> dict[str, list[Track]]:
-    """Follow every movie of every set; sets that are not there are left out."""
-    found = {}
-    for kind, some in movies.items():
-        began = time.perf_counter()
-        tracks = [track for movie in some for track in follow(model, movie, kind)]
-        if tracks:
-            found[kind] = tracks
-        seconds = time.perf_counter() - began
-        print(
-            f"{title} {kind}: {len(tracks)} objects, {seconds:.0f} s",
-            file=sys.stderr,
-            flush=True,
-        )
+    """Follow every movie; sets are named by what they are for and their kind."""
+    # The longest first, so that no process is left alone with it.
+    jobs = sorted(jobs, key=lambda job: -job[1].labels.size)
+    began = time.perf_counter()
+    found: dict[str, list[Track]] = {}
+    with ProcessPoolExecutor(
+        args.jobs,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=prepare,
+        initargs=(args.model, args.device, args.threads),
+    ) as pool:
+        work = [(movie, name.split()[1]) for name, movie in jobs]
+        for (name, movie), tracks in zip(
+            jobs, pool.map(follow_loaded, work), strict=True
+        ):
+            found.setdefault(name, []).extend(tracks)
+            seconds = time.perf_counter() - began
+            print(f"{name}: {movie.name}, {seconds:.0f} s", file=sys.stderr, flush=True)
     return found
+
+
+def keep(path: Path, sets: dict[str, list[Track]]) -> None:
+    """Write what was followed, to fit again without following again."""
+    named = [(name, track) for name, tracks in sets.items() for track in tracks]
+    np.savez_compressed(
+        path,
+        names=np.array([name for name, _ in named]),
+        lengths=np.array([len(t.quality) for _, t in named]),
+        rows=np.concatenate([t.scores.rows for _, t in named]),
+        quality=np.concatenate([t.quality for _, t in named]),
+    )
+
+
+def kept(path: Path) -> dict[str, list[Track]]:
+    """Read what `keep` wrote."""
+    held = np.load(path)
+    ends = np.cumsum(held["lengths"])[:-1]
+    rows, quality = np.split(held["rows"], ends), np.split(held["quality"], ends)
+    found: dict[str, list[Track]] = {}
+    for name, row, good in zip(held["names"].tolist(), rows, quality, strict=True):
+        track = Track(scores=all_of(np.arange(len(row)), row), quality=good)
+        found.setdefault(name, []).append(track)
+    return found
+
+
+def the_movies(
+    args: argparse.Namespace, data: RealPictures, unseen: RealPictures
+) -> list[tuple[str, LabelledMovie]]:
+    """Return every movie, to fit on or to test on, with the name of its set."""
+    # Natural video (davis) is tested on only: what is fitted is for microscopes.
+    sets = {
+        **{f"fit {k}": seen_movies(data, name) for k, name in SOURCES.items()},
+        "fit clips": clips(data, args.clips, seed=0),
+        "test t98g": t98g(args.data_dir),
+        "test plant": volumes(args.data_dir, SOURCES["plant"], PLANT_STARTS),
+        "test fibsem": volumes(args.data_dir, SOURCES["fibsem"], (0,)),
+        "test davis": davis(args.data_dir),
+        "test clips": clips(unseen, args.clips // 2, seed=1),
+    }
+    return [(name, movie) for name, movies in sets.items() for movie in movies]
+
+
+def part(sets: dict[str, list[Track]], use: str) -> dict[str, list[Track]]:
+    """Return the sets to fit on or to test on, by kind."""
+    return {
+        kind: sets[f"{use} {kind}"]
+        for kind in ("t98g", "plant", "fibsem", "davis", "clips")
+        if sets.get(f"{use} {kind}")
+    }
 
 
 def main() -> int:
@@ -285,36 +373,33 @@ def main() -> int:
     parser.add_argument("--model", default="nano", help="a name or a checkpoint")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--clips", type=int, default=20, help="to fit; half to test")
+    parser.add_argument(
+        "--tracks", type=Path, help="where tracks are kept (.npz); taken if there"
+    )
     parser.add_argument("--picture", type=Path, help="reliability diagram to write")
     parser.add_argument("--threads", type=int, default=0, help="of torch; 0: its own")
+    parser.add_argument("--jobs", type=int, default=1, help="movies at a time")
     args = parser.parse_args()
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    model = load_model(args.model, device=args.device)
     data = RealPictures(args.data_dir, "train")
-    sources = {"plant": "plant_nuclei_3d", "fibsem": "fibsem_medulla"}
-    fitted = {
-        **{k: seen_movies(data, name) for k, name in sources.items()},
-        "davis": seen_movies(data, "davis_train_240p"),
-        "clips": clips(data, args.clips, seed=0),
-    }
-    fit(collect(model, fitted, "fit"))
     unseen = RealPictures(args.data_dir, "val")
-    tests = {
-        "t98g": t98g(args.data_dir),
-        "plant": volumes(args.data_dir, "plant_nuclei_3d", PLANT_STARTS),
-        "fibsem": volumes(args.data_dir, "fibsem_medulla", (0,)),
-        "davis": davis(args.data_dir),
-        "clips": clips(unseen, args.clips // 2, seed=1),
-    }
-    tracks = collect(model, tests, "test")
-    report(tracks, args.picture)
-    report_flags("answers that are", split_flags(tracks))
+    if args.tracks and args.tracks.exists():
+        sets = kept(args.tracks)
+    else:
+        sets = follow_all(args, the_movies(args, data, unseen))
+        if args.tracks:
+            keep(args.tracks, sets)
+    seen, tests = part(sets, "fit"), part(sets, "test")
+    weights = fitted(seen, range(len(SIGNS)))
+    print(f"WEIGHTS = {tuple(weights.tolist())}")
+    alone = fitted(seen, IOU_ALONE)
+    print(f"(of the predicted IoU alone: {alone[list(IOU_ALONE)].tolist()})\n")
+    report(tests, weights, alone, args.picture)
+    report_flags("answers that are", split_flags(tests))
     truth = {
         "t98g": [*t98g(args.data_dir)],
         **{
             k: [m for d in (data, unseen) for m in seen_movies(d, name)]
-            for k, name in sources.items()
+            for k, name in SOURCES.items()
         },
         "davis": [*davis(args.data_dir), *seen_movies(data, "davis_train_240p")],
     }

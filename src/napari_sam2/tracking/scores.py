@@ -249,6 +249,7 @@ class ScoreTable:
         rows = _joined([p.rows for p in parts.values()], ROW)
         owners = [np.full(len(p.rows), i) for i, p in parts.items()]
         flags = _joined([p.flags for p in parts.values()], np.uint8)
+        words = [Flags(bits).words for bits in range(2 ** len(Flags))]
         sure = [p.confidence for p in parts.values()]
         return pd.DataFrame(
             {
@@ -263,7 +264,7 @@ class ScoreTable:
                 "overlap_lost": rows["overlap_lost"],
                 "prompted": (rows["state"] & IS_PROMPTED) > 0,
                 "confidence": _joined(sure, np.float32),
-                "flags": [Flags(bits).words for bits in flags.tolist()],
+                "flags": [words[bits] for bits in flags.tolist()],
             }
         )
 
