@@ -258,8 +258,13 @@ def test_replaying_gives_the_same_labels(
     session.split(2, 11)
     path = session.path
     session.close()
+    with Session.open(path, model=nano) as tomorrow:  # goes on from its labels
+        tomorrow.add_points(1, 3, [(17, 24)], [1])
+        again = tomorrow.frames_to_do("both")
+        for _ in tomorrow.propagate("both"):
+            pass
     with open_replay(path, model=nano) as replay:
-        assert len(list(replay.run())) == replay.n_results == N + 2 + 1
+        assert len(list(replay.run())) == replay.n_results == N + 2 + 1 + again
         assert list(replay.differences()) == []
     with Session.open(path, model=nano) as edited:
         edited.labels[4, :3, :5] = 1
@@ -358,7 +363,8 @@ def test_a_line_that_was_cut_off_is_dropped(
         assert again.object_ids == [1]
         again.add_mask(2, 0, disc(34, 48))
     assert journal.read_bytes().startswith(whole)
-    assert [entry["do"] for entry in read_journal(path)[0]] == ["prompt", "prompt"]
+    done = [entry["do"] for entry in read_journal(path)[0]]
+    assert done == ["prompt", "open", "prompt"]
     assert not partial.exists()
 
 

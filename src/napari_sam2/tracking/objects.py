@@ -186,6 +186,13 @@ class TrackedObject:
         last = said[-1] if said else None
         return patch_from_mask(last) if isinstance(last, MaskPrompt) else None
 
+    def forget_memories(self) -> None:
+        """Forget all but what is in the labels; memories are made anew."""
+        self.bank.conditioning.clear()
+        self.bank.recent.clear()
+        self.looks.clear()
+        self.window = None
+
     def snapshot(self) -> Snapshot:
         """Return what an undo has to bring back."""
         return Snapshot(

@@ -123,8 +123,8 @@ class Replay:
             session.clear_prompts(entry["object"], entry["frame"])
         elif what == "remove":
             session.remove_object(entry["object"])
-        elif what in ("lock", "unlock"):
-            apply(session._state, entry)  # with the masks of then
+        elif what in ("lock", "unlock", "open"):
+            apply(session._state, entry)  # locks with the masks of then
         elif what == "swap":
             session.swap(entry["first"], entry["second"], entry["start"])
         elif what == "split":

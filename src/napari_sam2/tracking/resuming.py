@@ -74,6 +74,7 @@ def resume(
         raise
     if folder.entries and folder.entries[-1]["do"] in (*_EDITS, "plane"):
         session._log({"do": "done"})
+    session._log({"do": "open"})
     return session
 
 
@@ -189,7 +190,7 @@ def finish(
             raise SessionFileError(msg) from error
     if cut is not None:
         _finish_edit(state, store, cut, written)
-    state.history.clear()  # its planes went with the process
+    state.reopen()
 
 
 def apply(state: SessionState, entry: dict[str, Any]) -> None:
@@ -223,6 +224,8 @@ def apply(state: SessionState, entry: dict[str, Any]) -> None:
         state.frame_done(entry["t"], _scores(entry), reverse=entry["back"])
     elif what in ("undo", "redo"):
         state.turn(undo=what == "undo")
+    elif what == "open":
+        state.reopen()
     else:
         msg = f"nothing is known of {what!r}"
         raise ValueError(msg)

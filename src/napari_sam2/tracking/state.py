@@ -147,6 +147,12 @@ class SessionState:
             )
         return self.objects[object_id]
 
+    def reopen(self) -> None:
+        """Forget what a session that is opened again does not have: memory and undo."""
+        for found in self.objects.values():
+            found.forget_memories()
+        self.history.clear()
+
     def note_drawn(self, object_id: int, frame_idx: int) -> None:
         """Note that an object may have pixels in a frame."""
         if object_id not in self.drawn:
