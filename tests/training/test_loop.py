@@ -151,3 +151,14 @@ def test_training_starts_from_a_given_checkpoint(
     expected = load_model(start, device="cpu", config=small_run.preset).state_dict()
     found = run.model.state_dict()
     assert all(torch.equal(found[key], weight) for key, weight in expected.items())
+
+
+def test_clips_leave_the_first_blocks_as_they_are(small_run: TrainConfig) -> None:
+    run = loop.Run(small_run)
+    trunk = run.model.image_encoder.trunk
+    loop._freeze(run.model, 1)
+    assert not trunk.pos_embed.requires_grad
+    assert not any(p.requires_grad for p in trunk.blocks[0].parameters())
+    assert all(p.requires_grad for p in trunk.blocks[1].parameters())
+    loop._freeze(run.model, 0)
+    assert all(p.requires_grad for p in run.model.parameters())

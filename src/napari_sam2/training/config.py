@@ -31,6 +31,9 @@ class TrainConfig:
         The same for steps on clips.
     clips_from, clip_share
         First step that may be on clips, and the share of those that are.
+    clip_frozen
+        How many of the image trunk's first blocks steps on clips leave as they are
+        (they are the dearest to train); steps on pictures train all.
     real_share
         Share of pictures and clips from the real sets.
     lr, warmup, weight_decay, clip_norm
@@ -66,6 +69,7 @@ class TrainConfig:
     clip_objects: int = 4
     clips_from: int = 1500
     clip_share: float = 0.4
+    clip_frozen: int = 0
     real_share: float = 0.6
     lr: float = 5e-4
     warmup: int = 200
