@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from napari_sam2.stacks import FrameReadError
 from napari_sam2.tracking.canvas import Canvas
+from napari_sam2.tracking.earlier_answers import EarlierAnswers
 from napari_sam2.tracking.frames import FrameEncoder, read_ahead
 from napari_sam2.tracking.lookup import Query, find
 from napari_sam2.tracking.memory_bank import closest
@@ -20,12 +21,10 @@ from napari_sam2.tracking.prompts import BoxPrompt
 from napari_sam2.tracking.remaking import Remaker
 from napari_sam2.tracking.results import FrameResult
 from napari_sam2.tracking.selection import Search
-from napari_sam2.tracking.zoom import Zoom, memory_patch
+from napari_sam2.tracking.zoom import Zoom
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Sequence
-
-    from torch import Tensor
 
     from napari_sam2.stacks import LabelsStore
     from napari_sam2.tracking.frames import Pixels
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from napari_sam2.tracking.planning import Pass
     from napari_sam2.tracking.state import SessionState
     from napari_sam2.tracking.tracker import Tracker
-    from napari_sam2.tracking.windows import Window
 
 Answers: TypeAlias = "dict[int, FrameMemory]"
 
@@ -87,6 +85,13 @@ class Engine:
     def zoom(self) -> Zoom:
         """Who chooses the windows."""
         return Zoom(frames=self.frames, tracker=self.tracker, store=self.store)
+
+    @property
+    def earlier(self) -> EarlierAnswers:
+        """Who knows what was answered before."""
+        return EarlierAnswers(
+            frames=self.frames, tracker=self.tracker, store=self.store
+        )
 
     @property
     def remaker(self) -> Remaker:
@@ -260,9 +265,9 @@ class Engine:
                 n_frames=self.tracker.n_frames,
                 window=window,
             )
-            previous = self._previous(found, frame_idx, reverse=reverse)
+            previous = self.earlier.previous(found, frame_idx, reverse=reverse)
         if refines:
-            logits = self._logits(found, frame_idx, held, window)
+            logits = self.earlier.logits(found, frame_idx, held, window)
         memory = self.tracker.answer(
             frame_idx,
             window,
@@ -282,22 +287,6 @@ class Engine:
         found.bank.add(memory, conditioning=conditioning)
         found.answered[frame_idx] = len(prompts)
 
-    def _logits(
-        self,
-        found: TrackedObject,
-        frame_idx: int,
-        held: FrameMemory | None,
-        window: Window,
-    ) -> Tensor:
-        """Return an object's answer in a frame, seen through a window."""
-        if held is None or held.mask_logits is None:
-            mask = self.store.read(frame_idx) == found.object_id
-        elif held.window == window:
-            return held.mask_logits
-        else:
-            mask = memory_patch(held).mask(self.tracker.frame_shape)
-        return self.tracker.logits_from_mask(mask, window)
-
     def _refines(self, found: TrackedObject, frame_idx: int) -> bool:
         """Whether the first prompt goes on from the mask tracked in the frame."""
         first = found.said(frame_idx)[0]
@@ -313,6 +302,8 @@ class Engine:
     ) -> Answers:
         """Find objects in a frame from their memories; remembers nothing."""
         answers: Answers = {}
+        if pixels is not None:
+            self.frames.keep(frame_idx, pixels)
         for found in objects:
             if found.bank.selection is not None:
                 answers[found.object_id] = found.bank.selection.look_up(
@@ -326,7 +317,7 @@ class Engine:
             recall = found.bank.recall(
                 frame_idx, reverse=reverse, n_frames=n_frames, window=window
             )
-            previous = self._previous(found, frame_idx, reverse=reverse)
+            previous = self.earlier.previous(found, frame_idx, reverse=reverse)
             queries.append(Query(window=window, recall=recall, previous=previous))
         memories, self.batch = find(
             self.tracker,
@@ -353,23 +344,9 @@ class Engine:
             frame_idx=frame_idx,
             window=window,
             features=self.frames.features(frame_idx, pixels, window=window),
-            previous=self._previous(found, frame_idx, reverse=reverse),
+            previous=self.earlier.previous(found, frame_idx, reverse=reverse),
             reverse=reverse,
         )
-
-    def _previous(
-        self, found: TrackedObject, frame_idx: int, *, reverse: bool
-    ) -> Tensor | None:
-        """Return the neighbouring frame's logits for networks that take them.
-
-        As in training, an object that was absent there leaves none.
-        """
-        if not self.tracker.model.config.dense_prompts:
-            return None
-        memory = found.bank.neighbour(frame_idx, reverse=reverse)
-        if memory is None or not memory.seen:
-            return None
-        return self._logits(found, memory.frame_idx, memory, self.remaker.window(found))
 
     def step(
         self,

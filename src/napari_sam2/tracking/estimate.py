@@ -18,7 +18,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from napari_sam2.tracking.frames import CACHE_BYTES, CACHE_FRAMES, READ_AHEAD
+from napari_sam2.tracking.frames import (
+    CACHE_BYTES,
+    CACHE_FRAMES,
+    READ_AHEAD,
+    STORED_FRAMES,
+)
 
 if TYPE_CHECKING:
     from napari_sam2.model import ModelConfig
@@ -197,7 +202,8 @@ def frame_bytes(config: ModelConfig, work: Workload) -> int:
     waiting = min(READ_AHEAD + 1, work.frames) * ready
     # With zoom a frame stays as stored, and a part of it is turned into floats.
     floats = work.pixels * (FLOAT if work.zoom else RGB_BYTES)
-    return waiting + read + floats + work.pixels * DRAWING_BYTES
+    stored = STORED_FRAMES * read if work.zoom else read
+    return waiting + stored + floats + work.pixels * DRAWING_BYTES
 
 
 def fitting_batch(

@@ -40,6 +40,7 @@ T = TypeVar("T")
 CACHE_BYTES = 24 * 2**20
 CACHE_FRAMES = 4
 READ_AHEAD = 2
+STORED_FRAMES = 2  # the frame in work and its neighbour
 
 
 def to_pixels(frame: NDArray[np.float32], side: int) -> Tensor:
@@ -103,7 +104,7 @@ class FrameEncoder:
         self.whole = whole((stack.height, stack.width))
         self._cache: OrderedDict[tuple[int, Window], ImageFeatures] = OrderedDict()
         self._held = 0
-        self._latest: tuple[int, Pixels] | None = None
+        self._stored: OrderedDict[int, NDArray[Any]] = OrderedDict()
 
     def pixels(self, frame_idx: int) -> Pixels:
         """Read one frame; safe in a reader thread.
@@ -168,13 +169,32 @@ class FrameEncoder:
             self._held -= dropped.nbytes
         return features
 
+    def keep(self, frame_idx: int, pixels: Pixels) -> None:
+        """Keep a frame that was read, if it is as stored: parts of it are wanted."""
+        if not isinstance(pixels, torch.Tensor):
+            self._stored[frame_idx] = pixels
+            self._stored.move_to_end(frame_idx)
+            while len(self._stored) > STORED_FRAMES:
+                self._stored.popitem(last=False)
+
+    def picture(self, frame_idx: int, window: Window) -> NDArray[np.float32]:
+        """Return a part of a frame, (Y, X, 1 or 3) in [0, 1].
+
+        Raises
+        ------
+        FrameReadError
+            If the frame has to be read and cannot be.
+        """
+        if frame_idx not in self._stored:
+            self.keep(frame_idx, self.stack.read_raw(frame_idx))
+        return self.stack.scaled(self._stored[frame_idx][window.place])
+
     def _read(self, frame_idx: int) -> Pixels:
-        """Read a frame; with zoom keep it, for several of its parts are wanted."""
-        if self._latest is not None and self._latest[0] == frame_idx:
-            return self._latest[1]
+        """Read a frame; with zoom keep it."""
+        if self.zoom and frame_idx in self._stored:
+            return self._stored[frame_idx]
         pixels = self.pixels(frame_idx)
-        if self.zoom:
-            self._latest = frame_idx, pixels
+        self.keep(frame_idx, pixels)
         return pixels
 
     def is_kept(self, frame_idx: int) -> bool:
@@ -185,7 +205,7 @@ class FrameEncoder:
         """Forget all answers."""
         self._cache.clear()
         self._held = 0
-        self._latest = None
+        self._stored.clear()
 
 
 def read_ahead(

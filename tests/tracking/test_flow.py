@@ -1,0 +1,108 @@
+"""A mask moves as the picture does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from napari_sam2.stacks import FrameReadError
+from napari_sam2.tracking.flow import moved_along
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_sam2.tracking import Session
+
+SIDE = 64
+
+
+def texture(seed: int = 0, side: int = 2 * SIDE) -> np.ndarray:
+    noise = np.random.default_rng(seed).random((side, side))
+    smooth = ndimage.gaussian_filter(noise, 4)
+    return (smooth - smooth.min()) / np.ptp(smooth)
+
+
+def blob(y: float, x: float) -> torch.Tensor:
+    yy, xx = np.mgrid[:SIDE, :SIDE]
+    inside = (yy - y) ** 2 + (xx - x) ** 2 < 8**2
+    return torch.from_numpy(np.where(inside, 8.0, -8.0))[None, None].float()
+
+
+def centre(logits: torch.Tensor) -> tuple[float, float]:
+    inside = np.argwhere(logits[0, 0].numpy() > 0)
+    y, x = inside.mean(0)
+    return float(y), float(x)
+
+
+@pytest.mark.parametrize(("dy", "dx"), [(3, 0), (0, -4), (-2, 3)])
+def test_a_mask_goes_along_with_the_picture(dy: int, dx: int) -> None:
+    before = texture()
+    # Pictures are twice as large as masks: twice the shift.
+    now = np.roll(before, (2 * dy, 2 * dx), axis=(0, 1))
+    moved = moved_along(
+        blob(32, 30), before[..., None].astype(np.float32), now[..., None]
+    )
+    y, x = centre(moved)
+    assert (y, x) == pytest.approx((32 + dy, 30 + dx), abs=0.5)
+    area = int((moved > 0).sum())
+    assert area == pytest.approx(int((blob(32, 30) > 0).sum()), rel=0.15)
+
+
+def test_only_what_moves_is_moved() -> None:
+    before = texture()
+    now = before.copy()
+    now[:, SIDE:] = np.roll(before, 6, axis=0)[:, SIDE:]  # the right half moves down
+    pictures = before[..., None], now[..., None]
+    still, y_still = centre(moved_along(blob(32, 14), *pictures)), 32
+    assert still == pytest.approx((y_still, 14), abs=0.5)
+    assert centre(moved_along(blob(32, 50), *pictures))[0] == pytest.approx(35, abs=0.7)
+
+
+def test_where_nothing_moves_nothing_changes() -> None:
+    picture = texture()[..., None]
+    logits = blob(20, 20)
+    assert moved_along(logits, picture, picture.copy()) is logits
+    flat = np.zeros((16, 16, 1), np.float32)
+    moved = moved_along(logits, flat, flat + 0.5)
+    torch.testing.assert_close(moved, logits, atol=1e-4, rtol=0)
+
+
+def test_colours_and_odd_sizes() -> None:
+    before = np.repeat(texture(side=96)[..., None], 3, axis=-1)
+    now = np.roll(before, 6, axis=0)
+    y, _ = centre(moved_along(blob(32, 32), before, now))
+    assert y == pytest.approx(36, abs=0.7)
+
+
+def test_the_last_mask_is_moved_before_it_is_given(
+    opened: Callable[..., Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A neighbour that cannot be read any more is not moved, and tracking goes on."""
+    session = opened(zoom=True)
+    mask = np.zeros((48, 64), bool)
+    mask[8:24, 12:28] = True
+    session.add_mask(1, 0, mask)
+    earlier = session._engine.earlier
+    session.preview(0)
+    found = session._state.objects[1]
+    moved = earlier.previous(found, 1, reverse=False)
+    kept = found.bank.conditioning[0].mask_logits
+    assert moved is not None
+    assert kept is not None
+    assert not torch.equal(moved, kept)
+    assert centre_of(moved) != centre_of(kept)
+
+    def unreadable(frame_idx: int, window: Any) -> Any:
+        raise FrameReadError("gone")
+
+    monkeypatch.setattr(session._engine.frames, "picture", unreadable)
+    assert torch.equal(earlier.previous(found, 1, reverse=False), kept)
+
+
+def centre_of(logits: torch.Tensor) -> tuple[float, ...]:
+    inside = np.argwhere(logits[0, 0].float().numpy() > 0)
+    return tuple(inside.mean(0)) if len(inside) else ()
