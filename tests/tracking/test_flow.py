@@ -9,8 +9,9 @@ import pytest
 import torch
 from scipy import ndimage
 
+from napari_sam2.model import MaskOutput
 from napari_sam2.stacks import FrameReadError
-from napari_sam2.tracking.flow import moved_along
+from napari_sam2.tracking.flow import moved_along, steadied
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,6 +77,20 @@ def test_colours_and_odd_sizes() -> None:
     now = np.roll(before, 6, axis=0)
     y, _ = centre(moved_along(blob(32, 32), before, now))
     assert y == pytest.approx(36, abs=0.7)
+
+
+def test_answers_are_steadied_by_the_last_mask() -> None:
+    answer = torch.full((2, 1, 4, 4), -2.0)
+    output = MaskOutput(
+        low_res_masks=answer,
+        iou_scores=torch.zeros(2, 1),
+        object_score_logits=torch.tensor([[3.0], [-3.0]]),
+        object_pointer=torch.zeros(2, 8),
+    )
+    last = torch.full((2, 1, 4, 4), 40.0)
+    masks = steadied(output, last).low_res_masks
+    assert (masks[0] == 5.0).all()  # the mean of -2 and 12
+    assert (masks[1] == -2.0).all()  # absent is absent
 
 
 def test_the_last_mask_is_moved_before_it_is_given(

@@ -9,6 +9,7 @@ Shapes: s side of the low-resolution masks, (Y, X) window.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from napari_sam2.model import MaskOutput
+
+STEADINESS = 0.5  # share of the moved mask in an answer
+SURE_LOGIT = 12.0  # beyond it sure is sure
 RADIUS = 5  # of the neighbourhood that moves as one, in cells of the mask
 
 
@@ -65,6 +70,28 @@ def moved_along(
         align_corners=False,
     )
     return moved.to(logits.dtype)
+
+
+def steadied(output: MaskOutput, previous: Tensor) -> MaskOutput:
+    """Average answers with the masks that were moved along; absent objects stay so.
+
+    One frame's doubt about a rim or a thin process then does not remove it at once.
+
+    Parameters
+    ----------
+    output
+        The network's answers for O objects.
+    previous
+        (O, 1, s, s) logits of the neighbouring frame, moved along.
+    """
+    logits = output.low_res_masks.float().clamp(-SURE_LOGIT, SURE_LOGIT)
+    last = previous.to(logits.device).float().clamp(-SURE_LOGIT, SURE_LOGIT)
+    mean = ((1 - STEADINESS) * logits + STEADINESS * last).to(
+        output.low_res_masks.dtype
+    )
+    seen = output.object_score_logits[..., None, None] > 0  # (O, 1, 1, 1)
+    masks = torch.where(seen, mean, output.low_res_masks)
+    return replace(output, low_res_masks=masks)
 
 
 def _grey(picture: NDArray[np.float32], side: int) -> NDArray[np.float32]:

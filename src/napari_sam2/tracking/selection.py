@@ -70,7 +70,7 @@ class Search:
     def decide(self, raw: DecoderOutput, choice: int) -> FrameMemory:
         """Answer with one of the four masks."""
         return self.tracker.decide(
-            self.frame_idx, self.window, self.features, raw, choice
+            self.frame_idx, self.window, self.features, raw, choice, self.previous
         )
 
 

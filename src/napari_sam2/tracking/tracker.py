@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from napari_sam2.model import MaskOutput, PromptTensors
 from napari_sam2.tracking.coordinates import box_to_input, points_to_input
+from napari_sam2.tracking.flow import steadied
 from napari_sam2.tracking.memory_bank import FrameMemory, Recall, frame_memories
 from napari_sam2.tracking.prompts import BoxPrompt, MaskPrompt, PointPrompt
 
@@ -146,7 +147,8 @@ class Tracker:
             labels=empty.labels,
             previous_logits=self._clamped(torch.cat(known)) if known else None,
         )
-        return self.model.decode_masks(embedding, features, prompts)
+        output = self.model.decode_masks(embedding, features, prompts)
+        return steadied(output, torch.cat(known)) if known else output
 
     @torch.inference_mode()
     def remember(
@@ -209,6 +211,7 @@ class Tracker:
         features: ImageFeatures,
         raw: DecoderOutput,
         choice: int,
+        previous: Tensor | None,
     ) -> FrameMemory:
         """Answer a frame with one of the masks that `propose` found.
 
@@ -220,9 +223,13 @@ class Tracker:
             From `propose`.
         choice
             Which of the four masks.
+        previous
+            As in `propose`.
         """
         index = torch.tensor([choice], device=self.model.device)
         output = self.model.answer(raw, index, index)
+        if previous is not None:
+            output = steadied(output, previous)
         spatial = self._spatial(features, output, prompted=False)
         return frame_memories(frame_idx, window, output, spatial)[0]
 
