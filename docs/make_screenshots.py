@@ -10,6 +10,8 @@ negative click. volume.png: the sample volume. movie.png: a movie of yours (--mo
 from __future__ import annotations
 
 import argparse
+import os
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
     from napari_sam2.widgets.engine import Engine
 
 SIZE = (1400, 880)
+
+# Pictures must not show, nor leave, anybody's sessions.
+SHELF = tempfile.TemporaryDirectory(prefix="napari-sam2-pictures-")
+os.environ["NAPARI_SAM2_SESSIONS"] = SHELF.name
 PATIENCE_SECONDS = 300.0
 
 
