@@ -48,8 +48,16 @@ def test_clips_come_from_their_step_on_and_in_their_share(
     assert not is_clip_step(replace(config, clip_share=0.0), 500)
 
 
-def test_shapes_and_prompts_agree_with_the_masks(small_run: TrainConfig) -> None:
-    batch = draw_batch(np.random.default_rng(2), 2, 3, 4, real=None, config=small_run)
+def test_shapes_and_prompts_agree_with_the_masks() -> None:
+    batch = draw_batch(
+        np.random.default_rng(2),
+        2,
+        3,
+        4,
+        real=None,
+        real_share=0.0,
+        size=64,
+    )
     n = len(batch.owner)
     assert batch.frames.shape == (3, 2, 3, 64, 64)
     assert batch.targets.shape == (3, n, 16, 16)
@@ -86,12 +94,17 @@ class _Blank:
         raise NotImplementedError
 
 
-def test_real_material_is_used_and_pictures_without_objects_are_drawn_again(
-    small_run: TrainConfig,
-) -> None:
+def test_real_material_is_used_and_pictures_without_objects_are_drawn_again() -> None:
     source = _Blank()
-    config = replace(small_run, real_share=1.0)
-    batch = draw_batch(np.random.default_rng(0), 2, 1, 3, real=source, config=config)
+    batch = draw_batch(
+        np.random.default_rng(0),
+        2,
+        1,
+        3,
+        real=source,
+        real_share=1.0,
+        size=64,
+    )
     assert source.asked == 3
     assert batch.owner.tolist() == [0, 1]
     assert batch.targets.sum((2, 3)).tolist() == [[16.0, 16.0]]

@@ -111,10 +111,10 @@ def test_a_run_stopped_within_an_update_keeps_its_last_whole_state(
     next(run)
     next(run)
 
-    def interrupted(_: object) -> None:
+    def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(loop.Run, "_update_average", interrupted)
+    monkeypatch.setattr(loop.Descent, "follow_average", interrupted)
     with pytest.raises(KeyboardInterrupt), caplog.at_level(logging.WARNING):
         next(run)
     assert "within step 2" in caplog.text

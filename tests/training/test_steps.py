@@ -14,7 +14,6 @@ from napari_sam2.model import build_model, normalise
 from napari_sam2.tracking import Session, earlier_answers, tracker
 from napari_sam2.training import steps
 from napari_sam2.training.batches import draw_batch
-from napari_sam2.training.config import TrainConfig
 from napari_sam2.training.loop import _initialise
 from napari_sam2.training.losses import LossWeights
 from napari_sam2.training.steps import clip_loss, picture_loss
@@ -96,10 +95,9 @@ def learned(pico_config: ModelConfig) -> Learned:
     model = build_model(pico_config)
     _initialise(model)
     clip = OneClip()
-    config = TrainConfig(output="unused", image_size=64, real_share=1.0)
     rng = np.random.default_rng(0)
-    pictures = draw_batch(rng, 4, 1, 2, real=clip, config=config)
-    film = draw_batch(rng, 1, 3, 2, real=clip, config=config)
+    pictures = draw_batch(rng, 4, 1, 2, real=clip, real_share=1.0, size=64)
+    film = draw_batch(rng, 1, 3, 2, real=clip, real_share=1.0, size=64)
     losses = fit(model, (pictures, film))
     model.eval().requires_grad_(requires_grad=False)
     return Learned(model=model, clip=clip, batch=film, losses=losses)

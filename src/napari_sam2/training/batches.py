@@ -103,7 +103,13 @@ class Batches(Dataset[Batch]):
             shape = (config.clip_batch, config.clip_frames, config.clip_objects)
         else:
             shape = (config.batch, 1, config.objects)
-        return draw_batch(rng, *shape, real=self.real, config=config)
+        return draw_batch(
+            rng,
+            *shape,
+            real=self.real,
+            real_share=config.real_share,
+            size=config.image_size,
+        )
 
 
 def is_clip_step(config: TrainConfig, step: int) -> bool:
@@ -122,15 +128,18 @@ def draw_batch(
     n_objects: int,
     *,
     real: RealSource | None,
-    config: TrainConfig,
+    real_share: float,
+    size: int,
 ) -> Batch:
-    """Draw `count` clips of `n_frames` with up to `n_objects` each."""
-    size = config.image_size
+    """Draw `count` clips of `n_frames` with up to `n_objects` each.
+
+    A share of them is real, if there is something real; the rest is synthetic.
+    """
     frames: list[NDArray[np.float32]] = []
     owner: list[int] = []
     parts: list[tuple[NDArray[Any], ...]] = []
     while len(frames) < count:
-        from_real = real is not None and rng.random() < config.real_share
+        from_real = real is not None and rng.random() < real_share
         source: Any = real if from_real else None
         if n_frames == 1:
             draw = source.sample_picture if from_real else draw_picture

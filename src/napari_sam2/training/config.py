@@ -38,6 +38,9 @@ class TrainConfig:
         Share of pictures and clips from the real sets.
     lr, warmup, weight_decay, clip_norm
         AdamW: peak rate, linear warm-up in steps, decay, gradient norm.
+    layer_decay
+        Factor on the rate from each block of the image trunk to the one before it; 1
+        treats all alike, 0.9 suits a start from an earlier model.
     balanced_until
         Step at which the balanced loss of the start has faded out.
     corrections
@@ -75,6 +78,7 @@ class TrainConfig:
     warmup: int = 200
     weight_decay: float = 0.05
     clip_norm: float = 1.0
+    layer_decay: float = 1.0
     balanced_until: int = 1500
     corrections: int = 2
     ema: float = 0.998
@@ -97,6 +101,8 @@ class TrainConfig:
         for name in ("clip_share", "real_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is a share, from 0 to 1")
+        if not 0 < self.layer_decay <= 1:
+            raise ValueError("layer_decay is a factor, above 0 and at most 1")
         if self.clip_frames < 2:
             raise ValueError("clip_frames must be at least 2: a clip has a past")
 

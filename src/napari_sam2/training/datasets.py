@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from skimage import measure
@@ -150,7 +150,11 @@ class RealPictures:
         while True:
             item = self._choose(rng, _CLIP_SHARE)
             if len(item.image) == 1:
-                pixels, labels = _moved_picture(rng, item, size, n_frames)
+                image, plane = item.image[0], item.labels[0]
+                window = _draw_window(rng, plane, size)
+                pixels, labels = moved_picture(
+                    rng, image, plane, window, size, n_frames
+                )
             else:
                 pixels, labels = _consecutive(rng, item, size, n_frames)
             if rng.random() < 0.5:
@@ -268,12 +272,32 @@ def _pieces(labels: NDArray[np.uint16]) -> NDArray[np.int32]:
     return np.where(same, full, 0).astype(np.int32)
 
 
-def _moved_picture(
-    rng: np.random.Generator, item: RealItem, size: int, n_frames: int
+def moved_picture(
+    rng: np.random.Generator,
+    image: NDArray[Any],
+    labels: NDArray[Any],
+    window: warps.Window,
+    size: int,
+    n_frames: int,
 ) -> Sample:
-    """Make a still move: the window drifts, turns, breathes and bends."""
-    image, labels = item.image[0], item.labels[0]
-    window = _draw_window(rng, labels, size)
+    """Make a still move: the window drifts, turns, breathes and bends.
+
+    Parameters
+    ----------
+    rng
+        Source of all randomness.
+    image, labels
+        (h, w) or (h, w, 3) as `warps.resample` takes them, and (h, w) int.
+    window
+        Where it starts.
+    size, n_frames
+        S and T.
+
+    Returns
+    -------
+    frames, labels
+        (T, S, S) or (T, S, S, 3) float32 in [0, 1], and (T, S, S) int32.
+    """
     speed = rng.choice([0.005, 0.015, 0.04])
     drift = rng.normal(0, speed, 2)
     turn = rng.normal(0, 0.03)

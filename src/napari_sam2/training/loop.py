@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import math
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader
 
 from napari_sam2.model import (
@@ -26,6 +24,7 @@ from napari_sam2.model import (
 from napari_sam2.training.batches import Batches, is_clip_step
 from napari_sam2.training.config import TrainConfig, read_config
 from napari_sam2.training.datasets import RealPictures
+from napari_sam2.training.descent import Descent, arithmetic, warmed_cosine
 from napari_sam2.training.losses import LossWeights
 from napari_sam2.training.steps import clip_loss, picture_loss
 
@@ -117,11 +116,12 @@ class Run:
         if config.init:
             state, _ = read_state_dict(config.init)
             load_weights(self.model, state, source=config.init)
-        self.average = {
-            k: v.detach().clone() for k, v in self.model.state_dict().items()
-        }
-        self.optimiser = torch.optim.AdamW(
-            _groups(self.model, config.weight_decay), lr=config.lr, betas=(0.9, 0.98)
+        self.descent = Descent(
+            self.model,
+            weight_decay=config.weight_decay,
+            clip_norm=config.clip_norm,
+            ema=config.ema,
+            layer_decay=config.layer_decay,
         )
         self.step = 0
         self._in_update = False
@@ -158,15 +158,12 @@ class Run:
     def _step(self, batch: Batch) -> StepReport:
         config, began = self.config, time.perf_counter()
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + self.step)
-        rate = learning_rate(config, self.step)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
         is_clip = is_clip_step(config, self.step)
         _freeze(self.model, config.clip_frozen if is_clip else 0)
         weights = LossWeights(
             balanced=max(0.0, 1 - self.step / max(config.balanced_until, 1))
         )
-        with self._arithmetic():
+        with arithmetic(self.device, bf16=config.bf16):
             if is_clip:
                 loss = clip_loss(self.model, batch, weights, generator)
             else:
@@ -177,7 +174,7 @@ class Run:
                     generator,
                     corrections=config.corrections,
                 )
-        self._update(loss)
+        self._update(loss, learning_rate(config, self.step))
         return StepReport(
             step=self.step - 1,
             kind="clip" if is_clip else "picture",
@@ -185,43 +182,15 @@ class Run:
             seconds=time.perf_counter() - began,
         )
 
-    @contextlib.contextmanager
-    def _arithmetic(self) -> Iterator[None]:
-        """Compute in bfloat16; on CPUs with attention written out.
-
-        Torch's fused attention has a slow backward pass there: without it, a step
-        takes about three quarters of the time.
-        """
-        device, bf16 = self.device.type, self.config.bf16
-        attention: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
-        if device == "cpu":
-            torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(True)  # CPUs too
-            attention = sdpa_kernel(SDPBackend.MATH)
-        with torch.autocast(device, torch.bfloat16, enabled=bf16), attention:
-            yield
-
-    def _update(self, loss: Tensor) -> None:
+    def _update(self, loss: Tensor, rate: float) -> None:
         """Follow the gradient; interrupted half-way, the run is not saved."""
-        self.optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        parameters = self.model.parameters()
-        norm = torch.nn.utils.clip_grad_norm_(parameters, self.config.clip_norm)
+        self.descent.backward(loss)
         self._in_update = True
-        if torch.isfinite(norm):
-            self.optimiser.step()
-        else:
+        if not self.descent.step(rate):
             log.warning("step %d: gradient is not finite, skipped", self.step)
-        self._update_average()
+        self.descent.follow_average(self.step)
         self.step += 1
         self._in_update = False
-
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
-        state = self.model.state_dict()
-        torch._foreach_lerp_(
-            list(self.average.values()), [state[k] for k in self.average], 1 - decay
-        )
 
     def save(self) -> None:
         """Write the state and the averaged weights, beside and then renamed.
@@ -236,8 +205,8 @@ class Run:
             "step": self.step,
             "config": asdict(self.config),
             "model": self.model.state_dict(),
-            "average": self.average,
-            "optimiser": self.optimiser.state_dict(),
+            "average": self.descent.average,
+            "optimiser": self.descent.optimiser.state_dict(),
         }
         part = self.folder / "state.pt.part"
         torch.save(state, part)
@@ -247,7 +216,7 @@ class Run:
     def export(self, path: Path, dtype: torch.dtype | None = None) -> None:
         """Write the averaged weights as a checkpoint for `load_model`."""
         averaged = build_model(self.model.config)
-        averaged.load_state_dict(self.average)
+        averaged.load_state_dict(self.descent.average)
         metadata = {"trained_steps": str(self.step)}
         save_checkpoint(averaged, path, metadata=metadata, dtype=dtype)
 
@@ -264,28 +233,15 @@ class Run:
                 "choose another output folder."
             )
         self.model.load_state_dict(state["model"])
-        self.average = state["average"]
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.descent.average = state["average"]
+        self.descent.optimiser.load_state_dict(state["optimiser"])
         self.step = int(state["step"])
         log.info("resumed at step %d", self.step)
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
     """Return the rate at `step`: linear warm-up, then cosine down to a fiftieth."""
-    if step < config.warmup:
-        return config.lr * (step + 1) / config.warmup
-    done = (step - config.warmup) / max(config.steps - config.warmup, 1)
-    floor = 0.02
-    return config.lr * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * done)))
-
-
-def _groups(model: SAM2, decay: float) -> list[dict[str, Any]]:
-    """Decay matrices and kernels only."""
-    named = list(model.named_parameters())
-    return [
-        {"params": [p for _, p in named if p.ndim >= 2], "weight_decay": decay},
-        {"params": [p for _, p in named if p.ndim < 2], "weight_decay": 0.0},
-    ]
+    return config.lr * warmed_cosine(step, config.steps, config.warmup)
 
 
 def _freeze(model: SAM2, blocks: int) -> None:

@@ -92,13 +92,13 @@ def _box(
     return slice(top, bottom), slice(left, right), top, left
 
 
-def resample(image: NDArray[np.uint8], y: Field, x: Field, scale: float) -> Field:
+def resample(image: NDArray[Any], y: Field, x: Field, scale: float) -> Field:
     """Read an image at coordinates, bilinear, averaged first where it shrinks.
 
     Parameters
     ----------
     image
-        (h, w) or (h, w, 3) uint8; beyond the border it is mirrored.
+        (h, w) or (h, w, 3), uint8 or float in [0, 1]; mirrored beyond the border.
     y, x
         (S, S) float32 source coordinates, pixel centres at integers.
     scale
@@ -129,7 +129,8 @@ def resample(image: NDArray[np.uint8], y: Field, x: Field, scale: float) -> Fiel
     flat = source.reshape(height * width, *image.shape[2:])
     above = flat[r0 + c0] * (1 - dx) + flat[r0 + c1] * dx
     below = flat[r1 + c0] * (1 - dx) + flat[r1 + c1] * dx
-    return np.asarray((above + (below - above) * dy) / np.float32(255), np.float32)
+    white = np.float32(255 if image.dtype == np.uint8 else 1)
+    return np.asarray((above + (below - above) * dy) / white, np.float32)
 
 
 def resample_labels(labels: NDArray[np.integer], y: Field, x: Field) -> NDArray[Any]:
