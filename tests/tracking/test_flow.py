@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from napari_sam2.model import MaskOutput
 from napari_sam2.stacks import FrameReadError
-from napari_sam2.tracking.flow import moved_along, steadied
+from napari_sam2.tracking.flow import Carried, motion_between, steadied
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +25,12 @@ def texture(seed: int = 0, side: int = 2 * SIDE) -> np.ndarray:
     noise = np.random.default_rng(seed).random((side, side))
     smooth = ndimage.gaussian_filter(noise, 4)
     return (smooth - smooth.min()) / np.ptp(smooth)
+
+
+def moved_along(
+    logits: torch.Tensor, before: np.ndarray, now: np.ndarray
+) -> torch.Tensor:
+    return motion_between(before, now, SIDE).carry(logits).logits
 
 
 def blob(y: float, x: float) -> torch.Tensor:
@@ -87,10 +93,47 @@ def test_answers_are_steadied_by_the_last_mask() -> None:
         object_score_logits=torch.tensor([[3.0], [-3.0]]),
         object_pointer=torch.zeros(2, 8),
     )
-    last = torch.full((2, 1, 4, 4), 40.0)
-    masks = steadied(output, last).low_res_masks
-    assert (masks[0] == 5.0).all()  # the mean of -2 and 12
+    last = torch.full((1, 1, 4, 4), 40.0)
+    trust = torch.full((1, 1, 4, 4), 0.5)
+    trust[..., 2:] = 0.0
+    carried = Carried(logits=last, trust=trust)
+    masks = steadied(output, [carried, carried]).low_res_masks
+    assert (masks[0, 0, :, :2] == 5.0).all()  # the mean of -2 and 12
+    assert (masks[0, 0, :, 2:] == -2.0).all()  # not trusted at all
     assert (masks[1] == -2.0).all()  # absent is absent
+
+
+def test_a_moved_mask_is_trusted_where_the_flow_explains_the_picture() -> None:
+    before = texture()
+    now = np.roll(before, 4, axis=0)
+    now[:, SIDE:] = texture(seed=1)[:, SIDE:]  # the right half is another one
+    trust = motion_between(before[..., None], now[..., None], SIDE).trust[0, 0]
+    inner = slice(8, -8)
+    assert trust.shape == (SIDE, SIDE)
+    assert trust[inner, 6:24].mean() > 0.75
+    assert trust[inner, 40:58].mean() < 0.5
+    same = motion_between(before[..., None], before[..., None], SIDE).trust
+    assert same.min() == same.max() == pytest.approx(0.9)
+
+
+def test_objects_that_share_a_window_share_its_flow(
+    opened: Callable[..., Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def counted(*pictures: Any) -> Any:
+        asked.append(1)
+        return motion_between(*pictures)
+
+    monkeypatch.setattr("napari_sam2.tracking.frames.motion_between", counted)
+    session = opened(zoom=False)
+    for k, place in enumerate(((16, 20), (30, 40)), start=1):
+        mask = np.zeros((48, 64), bool)
+        mask[place[0] - 6 : place[0] + 6, place[1] - 6 : place[1] + 6] = True
+        session.add_mask(k, 0, mask)
+    for _ in session.propagate(frames=range(3)):
+        pass
+    assert len(asked) == 2
 
 
 def test_the_last_mask_is_moved_before_it_is_given(
@@ -108,14 +151,19 @@ def test_the_last_mask_is_moved_before_it_is_given(
     kept = found.bank.conditioning[0].mask_logits
     assert moved is not None
     assert kept is not None
-    assert not torch.equal(moved, kept)
-    assert centre_of(moved) != centre_of(kept)
+    assert not torch.equal(moved.logits, kept)
+    assert centre_of(moved.logits) != centre_of(kept)
 
     def unreadable(frame_idx: int, window: Any) -> Any:
         raise FrameReadError("gone")
 
     monkeypatch.setattr(session._engine.frames, "picture", unreadable)
-    assert torch.equal(earlier.previous(found, 1, reverse=False), kept)
+    unmoved = earlier.previous(found, 2, reverse=True)
+    assert unmoved is None  # there is no neighbour on that side
+    session._engine.frames._motions.clear()
+    unmoved = earlier.previous(found, 1, reverse=False)
+    assert torch.equal(unmoved.logits, kept)
+    assert (unmoved.trust == 0.5).all()
 
 
 def centre_of(logits: torch.Tensor) -> tuple[float, ...]:

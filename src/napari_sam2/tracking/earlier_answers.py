@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_sam2.stacks import FrameReadError
-from napari_sam2.tracking.flow import moved_along
+from napari_sam2.tracking.flow import Carried, unmoved
 from napari_sam2.tracking.zoom import memory_patch
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ class EarlierAnswers:
 
     def previous(
         self, found: TrackedObject, frame_idx: int, *, reverse: bool
-    ) -> Tensor | None:
-        """Return the neighbouring frame's logits, moved along with the picture.
+    ) -> Carried | None:
+        """Return the neighbouring frame's answer, moved along with the picture.
 
         Parameters
         ----------
@@ -87,10 +87,9 @@ class EarlierAnswers:
 
         Returns
         -------
-        Tensor or None
-            (1, 1, s, s) for networks that take them. As in training, an object that
-            was absent there leaves none. Where the neighbour cannot be read any more,
-            they are not moved.
+        Carried or None
+            For networks that take it. As in training, an object that was absent there
+            leaves none. Where the neighbour cannot be read any more, it is not moved.
         """
         if not self.tracker.model.config.dense_prompts:
             return None
@@ -100,7 +99,7 @@ class EarlierAnswers:
         window = found.window or self.frames.whole
         logits = self.logits(found, memory.frame_idx, memory, window)
         try:
-            before = self.frames.picture(memory.frame_idx, window)
+            motion = self.frames.motion(memory.frame_idx, frame_idx, window)
         except FrameReadError:
-            return logits
-        return moved_along(logits, before, self.frames.picture(frame_idx, window))
+            return unmoved(logits)
+        return motion.carry(logits)

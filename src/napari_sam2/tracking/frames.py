@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from napari_sam2.model.sam2 import normalise
 from napari_sam2.stacks import FrameReadError
+from napari_sam2.tracking.flow import motion_between
 from napari_sam2.tracking.windows import whole
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from napari_sam2.model import SAM2, ImageFeatures
     from napari_sam2.stacks import Stack
+    from napari_sam2.tracking.flow import Motion
     from napari_sam2.tracking.windows import Window
 
     Pixels: TypeAlias = Tensor | NDArray[Any]
@@ -41,6 +43,7 @@ CACHE_BYTES = 24 * 2**20
 CACHE_FRAMES = 4
 READ_AHEAD = 2
 STORED_FRAMES = 2  # the frame in work and its neighbour
+KEPT_MOTIONS = 32
 
 
 def to_pixels(frame: NDArray[np.float32], side: int) -> Tensor:
@@ -105,6 +108,7 @@ class FrameEncoder:
         self._cache: OrderedDict[tuple[int, Window], ImageFeatures] = OrderedDict()
         self._held = 0
         self._stored: OrderedDict[int, NDArray[Any]] = OrderedDict()
+        self._motions: OrderedDict[tuple[int, int, Window], Motion] = OrderedDict()
 
     def pixels(self, frame_idx: int) -> Pixels:
         """Read one frame; safe in a reader thread.
@@ -189,6 +193,27 @@ class FrameEncoder:
             self.keep(frame_idx, self.stack.read_raw(frame_idx))
         return self.stack.scaled(self._stored[frame_idx][window.place])
 
+    def motion(self, before: int, now: int, window: Window) -> Motion:
+        """Return how a part of the picture moved between two frames.
+
+        Objects that are looked at through one window share the answer.
+
+        Raises
+        ------
+        FrameReadError
+            If a frame has to be read and cannot be.
+        """
+        key = before, now, window
+        if key not in self._motions:
+            self._motions[key] = motion_between(
+                self.picture(before, window),
+                self.picture(now, window),
+                self.model.config.low_res_size,
+            )
+            while len(self._motions) > KEPT_MOTIONS:
+                self._motions.popitem(last=False)
+        return self._motions[key]
+
     def _read(self, frame_idx: int) -> Pixels:
         """Read a frame; with zoom keep it."""
         if self.zoom and frame_idx in self._stored:
@@ -206,6 +231,7 @@ class FrameEncoder:
         self._cache.clear()
         self._held = 0
         self._stored.clear()
+        self._motions.clear()
 
 
 def read_ahead(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_sam2.model import ImageFeatures
+    from napari_sam2.tracking.flow import Carried
     from napari_sam2.tracking.memory_bank import FrameMemory, Recall
     from napari_sam2.tracking.tracker import Tracker
     from napari_sam2.tracking.windows import Window
@@ -39,12 +40,12 @@ class Query:
     recall
         The object's memories.
     previous
-        (1, 1, s, s) its logits in the neighbouring frame, or None.
+        Its answer in the neighbouring frame, or None.
     """
 
     window: Window
     recall: Recall
-    previous: Tensor | None
+    previous: Carried | None
 
 
 def find(

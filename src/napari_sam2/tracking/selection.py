@@ -19,10 +19,10 @@ from napari_sam2.tracking.motion import expect, overlap
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from napari_sam2.model import ImageFeatures
     from napari_sam2.model.mask_decoder import DecoderOutput
+    from napari_sam2.tracking.flow import Carried
     from napari_sam2.tracking.memory_bank import FrameMemory, MemoryBank, Recall
     from napari_sam2.tracking.motion import Box
     from napari_sam2.tracking.tracker import Tracker
@@ -42,7 +42,7 @@ class Search:
     frame_idx, window, features
         The frame, and the part of it that the features cover.
     previous
-        (1, 1, s, s) logits in the neighbouring frame, or None.
+        The answer in the neighbouring frame, or None.
     reverse
         Whether time runs backwards.
     """
@@ -51,7 +51,7 @@ class Search:
     frame_idx: int
     window: Window
     features: ImageFeatures
-    previous: Tensor | None
+    previous: Carried | None
     reverse: bool
 
     def recall(self, bank: MemoryBank) -> Recall:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from napari_sam2.model import SAM2, ImageFeatures
     from napari_sam2.model.mask_decoder import DecoderOutput
+    from napari_sam2.tracking.flow import Carried
     from napari_sam2.tracking.prompts import Prompt
     from napari_sam2.tracking.windows import Window
 
@@ -70,7 +71,7 @@ class Tracker:
         done: int,
         recall: Recall | None,
         logits: Tensor | None,
-        previous: Tensor | None = None,
+        previous: Carried | None = None,
         first_choice: int | None = None,
     ) -> FrameMemory:
         """Answer the prompts on one object in one frame, one after the other.
@@ -91,8 +92,8 @@ class Tracker:
         logits
             (1, 1, s, s) the frame's answer so far, or None.
         previous
-            (1, 1, s, s) the neighbouring frame's logits, or None; only for
-            networks with ``dense_prompts``.
+            The neighbouring frame's answer, or None; only for networks with
+            ``dense_prompts``.
         first_choice
             Which of the four masks answers the first prompt; None leaves it to
             the network.
@@ -125,7 +126,7 @@ class Tracker:
         self,
         features: ImageFeatures,
         recalls: Sequence[Recall],
-        previous: Sequence[Tensor | None],
+        previous: Sequence[Carried | None],
     ) -> MaskOutput:
         """Find objects in a frame from their memories; remember nothing yet.
 
@@ -136,19 +137,19 @@ class Tracker:
         recalls
             The memories of O objects, all of the same structure.
         previous
-            For each object its (1, 1, s, s) logits in the neighbouring frame, or
-            None for all; only for networks with ``dense_prompts``.
+            For each object its answer in the neighbouring frame, or None for all;
+            only for networks with ``dense_prompts``.
         """
         embedding = self._embedding(features, recalls)
         empty = PromptTensors.empty(len(recalls), self.model.device)
-        known = [logits for logits in previous if logits is not None]
+        known = [carried for carried in previous if carried is not None]
         prompts = PromptTensors(
             points=empty.points,
             labels=empty.labels,
-            previous_logits=self._clamped(torch.cat(known)) if known else None,
+            previous_logits=self._previous(known),
         )
         output = self.model.decode_masks(embedding, features, prompts)
-        return steadied(output, torch.cat(known)) if known else output
+        return steadied(output, known) if known else output
 
     @torch.inference_mode()
     def remember(
@@ -181,7 +182,7 @@ class Tracker:
 
     @torch.inference_mode()
     def propose(
-        self, features: ImageFeatures, recall: Recall, previous: Tensor | None
+        self, features: ImageFeatures, recall: Recall, previous: Carried | None
     ) -> DecoderOutput:
         """Find one object in a frame from its memories, with all four masks.
 
@@ -192,13 +193,13 @@ class Tracker:
         recall
             What the frame is conditioned on.
         previous
-            (1, 1, s, s) logits in the neighbouring frame, or None.
+            The answer in the neighbouring frame, or None.
         """
         empty = PromptTensors.empty(1, self.model.device)
         prompts = PromptTensors(
             points=empty.points,
             labels=empty.labels,
-            previous_logits=None if previous is None else self._clamped(previous),
+            previous_logits=self._previous([previous] if previous else []),
         )
         embedding = self._embedding(features, [recall])
         return self.model.decode(embedding, features, prompts)
@@ -211,7 +212,7 @@ class Tracker:
         features: ImageFeatures,
         raw: DecoderOutput,
         choice: int,
-        previous: Tensor | None,
+        previous: Carried | None,
     ) -> FrameMemory:
         """Answer a frame with one of the masks that `propose` found.
 
@@ -229,7 +230,7 @@ class Tracker:
         index = torch.tensor([choice], device=self.model.device)
         output = self.model.answer(raw, index, index)
         if previous is not None:
-            output = steadied(output, previous)
+            output = steadied(output, [previous])
         spatial = self._spatial(features, output, prompted=False)
         return frame_memories(frame_idx, window, output, spatial)[0]
 
@@ -315,7 +316,7 @@ class Tracker:
         prompts: Sequence[Prompt],
         window: Window,
         logits: Tensor | None,
-        previous: Tensor | None,
+        previous: Carried | None,
     ) -> PromptTensors:
         """Join the box and the clicks given since the last painted mask."""
         side = self.model.config.image_size
@@ -336,8 +337,14 @@ class Tracker:
             points=torch.tensor([box + clicks], dtype=torch.float32, device=device),
             labels=torch.tensor([corners + labels], device=device),
             mask_logits=None if logits is None else self._clamped(logits),
-            previous_logits=None if previous is None else self._clamped(previous),
+            previous_logits=self._previous([previous] if previous else []),
         )
+
+    def _previous(self, known: Sequence[Carried]) -> Tensor | None:
+        """Return the neighbouring frame's logits of O objects, (O, 1, s, s)."""
+        if not known:
+            return None
+        return self._clamped(torch.cat([carried.logits for carried in known]))
 
     def _clamped(self, logits: Tensor) -> Tensor:
         limited = logits.clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
