@@ -15,6 +15,8 @@ through `Session`, so it is what a user gets.
 
 By default a part is measured, the same each time (the table says how many objects);
 `--full` takes everything.
+
+The same measures for data of one's own: `napari-sam2 evaluate`, docs/evaluation.md.
 """
 
 from __future__ import annotations
@@ -31,14 +33,21 @@ import torch
 from skimage import io, measure
 
 from napari_sam2.evaluation.cases import draw_cases
+from napari_sam2.evaluation.datasets import spread
 from napari_sam2.evaluation.movies import LabelledMovie, evaluate_movie
 from napari_sam2.evaluation.pictures import LabelledPicture, evaluate_pictures
 from napari_sam2.evaluation.report import (
     as_json,
     as_markdown,
     as_text,
-    movie_rows,
-    picture_rows,
+    beside,
+    make_rows,
+)
+from napari_sam2.evaluation.scores import (
+    ELLIPSE,
+    REPEATED,
+    movie_scores,
+    picture_scores,
 )
 from napari_sam2.model import load_model
 from napari_sam2.training.real_sets import read_sets
@@ -55,13 +64,6 @@ SLICES = 25  # as many as a volume is followed through
 PLANT_STARTS = (0, 25, 50, 75)
 
 
-def spread(count: int, most: int | None) -> list[int]:
-    """Return `most` of `count` indices, evenly spread."""
-    if most is None or count <= most:
-        return list(range(count))
-    return sorted({round(k) for k in np.linspace(0, count - 1, most)})
-
-
 def held_aside(data_dir: Path, source: str) -> list[RealItem]:
     """Return the items of one set that training does not see."""
     return [item for item in read_sets(data_dir, "val") if item.source == source]
@@ -71,14 +73,13 @@ def pictures(
     data_dir: Path, source: str, suffix: str, most: int | None
 ) -> list[LabelledPicture]:
     """Return pictures of a set, as stored."""
-    items = held_aside(data_dir, source)
     return [
         LabelledPicture(
-            name=items[k].name,
-            image=data_dir / source / f"{items[k].name}_image{suffix}",
-            labels=items[k].labels[0],
+            name=item.name,
+            image=data_dir / source / f"{item.name}_image{suffix}",
+            labels=item.labels[0],
         )
-        for k in spread(len(items), most)
+        for item in spread(held_aside(data_dir, source), most)
     ]
 
 
@@ -131,24 +132,23 @@ def measure_set(
         chosen = pictures(data_dir, source, suffix, args.max_pictures)
         few = most and most * factor
         answers = list(evaluate_pictures(model, chosen, max_objects=few))
-        return picture_rows(name, answers), [a.case for a in answers]
+        scores = picture_scores(name, name, args.model, answers)
+        return beside(make_rows(scores), (ELLIPSE,)), [a.case for a in answers]
     movies, few, area = {
         "t98g": (t98g(data_dir), None, 20),
         "plant": (volumes(data_dir, "plant_nuclei_3d", PLANT_STARTS), None, 40),
         "fibsem": (volumes(data_dir, "fibsem_medulla", (0,)), most and 3 * most, 100),
         "davis": (davis(data_dir), None, 20),
     }[name]
-    rows, every = [], []
+    scores, every = [], []
     for movie in movies:
         tracked = evaluate_movie(
             model, movie, max_objects=few, min_area=area, boundaries=name == "davis"
         )
         every += tracked
-        if name == "davis":
-            rows += movie_rows(f"davis {movie.name}", tracked)
-    if name != "davis":
-        rows = movie_rows(name, every)
-    return rows, [a.case for a in every]
+        called = f"davis {movie.name}" if name == "davis" else name
+        scores += movie_scores(called, movie.name, args.model, tracked)
+    return beside(make_rows(scores), (REPEATED,)), [a.case for a in every]
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -19,6 +19,7 @@ from napari_sam2.evaluation.pictures import (
     choose_ids,
     evaluate_pictures,
 )
+from napari_sam2.evaluation.scores import Score, movie_scores, picture_scores
 from napari_sam2.model import build_model, preset
 from napari_sam2.stacks import open_stack
 from napari_sam2.tracking import FrameResult
@@ -107,8 +108,13 @@ def test_clicks_and_boxes_are_scored_by_task(monkeypatch: pytest.MonkeyPatch) ->
     assert answer.area == 80
     assert answer.case.score == 0.25
     assert [len(panel.clicks) for panel in answer.case.panels] == [1, 3, 4, 0]
-    rows = report.picture_rows("rows", [answer])
-    assert len(rows) == 4  # the ellipse stands beside the box, not below it
+    rows = report.make_rows(picture_scores("rows", "a", "nano", [answer]))
+    assert [(row.task, row.model) for row in rows[3:]] == [
+        ("box", "nano"),
+        ("box", "ellipse in the box"),
+    ]
+    boxed = report.beside(rows, ("ellipse in the box",))[-1]
+    assert (boxed.score, boxed.baseline) == (1, answer.scores["box ellipse"])
 
 
 def test_pictures_go_through_a_real_session(model: SAM2, tmp_path: Path) -> None:
@@ -138,9 +144,10 @@ class Repeating(Scripted):
     def add_mask(self, object_id: int, frame: int, mask: np.ndarray) -> None:
         self.labels[:, mask] = object_id
 
-    def propagate(self, direction: str) -> Iterator[None]:
+    def propagate(self, direction: str) -> Iterator[FrameResult]:
         assert direction == "forward"
-        yield None
+        for t, plane in enumerate(self.labels):
+            yield FrameResult(frame_idx=t, labels=plane)
 
 
 def test_only_later_frames_that_show_the_object_are_scored(
@@ -155,11 +162,13 @@ def test_only_later_frames_that_show_the_object_are_scored(
     assert moving.absent is None
     assert leaving.ious == (1.0,)
     assert leaving.absent == 0.0  # it stays drawn where it is gone
-    iou_row, jf_row = report.movie_rows("film", [moving, leaving])
+    rows = report.make_rows(movie_scores("film", "a", "nano", [moving, leaving]))
+    iou_row, jf_row, j_row, f_row = report.beside(rows, ("mask repeated",))
     assert iou_row.score == pytest.approx((moving.score + 1) / 2)
     assert iou_row.score == iou_row.baseline
     assert iou_row.absent == 0.0
-    assert jf_row.measure == "J&F"
+    assert (jf_row.measure, j_row.measure, f_row.measure) == ("J&F", "J", "F")
+    assert jf_row.score == pytest.approx((j_row.score + f_row.score) / 2)
     assert jf_row.objects == 2
 
 
@@ -232,16 +241,55 @@ def test_panels_are_squares_around_the_object() -> None:
 def test_tables_say_the_same_in_text_markdown_and_json() -> None:
     rows = [
         report.Row(data="a", task="box", measure="mean IoU", score=0.5, objects=3),
-        report.Row(data="bb", task="x", measure="J&F", score=1.0, failed=0, objects=12),
+        report.Row(
+            data="bb",
+            task="x",
+            measure="J&F",
+            score=1.0,
+            interval=(0.25, 1.0),
+            failed=0,
+            objects=12,
+        ),
     ]
     text = report.as_text(rows).splitlines()
-    assert text[0].split() == list(report.HEADINGS)
-    assert text[1].split() == ["a", "box", "mean", "IoU", "0.500", *"––––", "3"]
+    columns = ["data", "task", "measure", "score", "interval", "failed", "objects"]
+    assert text[0].split() == columns
+    assert text[1].split() == ["a", "box", "mean", "IoU", "0.500", "–", "–", "3"]
     assert len({len(line) for line in text}) == 1
     markdown = report.as_markdown(rows).splitlines()
-    assert markdown[1] == "|" + " --- |" * len(report.HEADINGS)
-    assert markdown[2] == "| a | box | mean IoU | 0.500 | – | – | – | – | 3 |"
+    assert markdown[1] == "|" + " --- |" * len(columns)
+    assert markdown[3] == "| bb | x | J&F | 1.000 | 0.250–1.000 | 0 | 12 |"
     found = json.loads(json.dumps(report.as_json(rows, model="nano")))
     assert found["model"] == "nano"
     assert found["rows"][1]["score"] == 1.0
-    assert report.picture_rows("empty", []) == report.movie_rows("empty", []) == []
+    assert report.make_rows([]) == []
+
+
+def test_rows_of_several_models_stand_side_by_side() -> None:
+    scores = [
+        Score(data="a", item="i", model=model, task=task, measure="mean IoU", score=s)
+        for model, task, s in (
+            ("nano", "box", 0.2),
+            ("nano", "box", 0.8),
+            ("nano", "1 click", 0.4),
+            ("mine", "box", 1.0),
+        )
+    ]
+    rows = report.make_rows(scores)
+    assert [(row.task, row.model, row.objects) for row in rows] == [
+        ("box", "nano", 2),
+        ("box", "mine", 1),
+        ("1 click", "nano", 1),
+    ]
+    assert (rows[0].score, rows[0].failed, rows[0].interval) == (0.5, 0.5, None)
+
+
+def test_intervals_cover_the_mean_as_often_as_they_say() -> None:
+    assert report.interval(np.full(9, 0.25)) == (0.25, 0.25)
+    rng = np.random.default_rng(1)
+    covered = 0
+    for _ in range(100):
+        low, high = report.interval(rng.random(40)) or (0, 0)
+        covered += low <= 0.5 <= high
+    # 95 are expected; a binomial of 100 lies below 88 once in five hundred times.
+    assert covered >= 88

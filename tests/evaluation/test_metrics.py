@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 
 from napari_sam2.evaluation.metrics import (
-    Agreement,
     boundary,
     boundary_f,
     iou,
-    mean_agreement,
     sequence_agreement,
     tolerance,
 )
@@ -136,11 +134,3 @@ def test_sequences_too_short_or_uneven_are_refused() -> None:
         sequence_agreement([square(0, 0)] * 2, [square(0, 0)] * 2)
     with pytest.raises(ValueError, match="one a frame"):
         sequence_agreement([square(0, 0)], [square(0, 0)] * 2)
-
-
-def test_means() -> None:
-    total = mean_agreement([Agreement(j=0.5, f=0.75), Agreement(j=1.0, f=0.25)])
-    assert (total.j, total.f) == (0.75, 0.5)
-    assert total.j_and_f == pytest.approx(0.625)
-    with pytest.raises(ValueError, match="nothing to average"):
-        mean_agreement([])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -104,6 +104,14 @@ def cut_out(
         caption=caption,
         clicks=tuple(((py - top, px - left), label) for (py, px), label in clicks),
     )
+
+
+def insides(labels: NDArray[Any]) -> Mask:
+    """Return all objects of a label plane, with a line between those that touch."""
+    inside = np.asarray(labels > 0)
+    inside[1:] &= labels[1:] == labels[:-1]
+    inside[:, 1:] &= labels[:, 1:] == labels[:, :-1]
+    return inside
 
 
 def choose_cases(cases: Sequence[Case], count: int) -> dict[str, list[Case]]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -133,7 +134,7 @@ def links(
             seen[label].append(t)
     found: dict[tuple[Node, Node], bool] = {}
     for label, times in seen.items():
-        for a, b in zip(times[:-1], times[1:], strict=True):
+        for a, b in pairwise(times):
             found[(a, label), (b, label)] = b - a > 1
     for child, parent in (parents or {}).items():
         if child not in seen or parent not in seen:

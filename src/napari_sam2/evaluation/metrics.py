@@ -148,6 +148,11 @@ def boundary_f(
     if n_found == 0 or n_wanted == 0:
         return float(n_found == n_wanted)
     reach = tolerance(mask.shape, bound_th)
+    # Nothing is measured but distances between boundaries.
+    either = found | wanted
+    rows, columns = np.flatnonzero(either.any(1)), np.flatnonzero(either.any(0))
+    place = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    found, wanted = found[place], wanted[place]
     near_found = ndimage.distance_transform_edt(~found) <= reach
     near_wanted = ndimage.distance_transform_edt(~wanted) <= reach
     precision = np.count_nonzero(found & near_wanted) / n_found
@@ -188,25 +193,3 @@ def sequence_agreement(
     j = [iou(masks[t], truths[t]) for t in chosen]
     f = [boundary_f(masks[t], truths[t]) for t in chosen]
     return Agreement(j=float(np.mean(j)), f=float(np.mean(f)))
-
-
-def mean_agreement(parts: Sequence[Agreement]) -> Agreement:
-    """Mean over objects or sequences, each counting once.
-
-    Parameters
-    ----------
-    parts
-        At least one agreement.
-
-    Raises
-    ------
-    ValueError
-        When there is none.
-    """
-    if not parts:
-        message = "There is nothing to average: evaluate at least one object."
-        raise ValueError(message)
-    return Agreement(
-        j=float(np.mean([part.j for part in parts])),
-        f=float(np.mean([part.f for part in parts])),
-    )

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam2.evaluation.metrics import mean_agreement
-from napari_sam2.evaluation.pictures import BOX, BOX_BASELINE
+from napari_sam2.evaluation.scores import IOU
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from napari_sam2.evaluation.movies import TrackAnswer
-    from napari_sam2.evaluation.pictures import ObjectAnswer
+    from numpy.typing import NDArray
+
+    from napari_sam2.evaluation.scores import Score
 
 FAILED = 0.5
+RESAMPLED, FEWEST = 2000, 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +28,13 @@ class Row:
     ----------
     data, task, measure
         Which set, what was given, and what is averaged.
+    model
+        Which model answered, or which baseline.
     score
         Mean over objects, in [0, 1].
+    interval
+        Where the mean lies with 95 %, by bootstrap over objects; none for fewer than
+        five.
     median
         Median over objects.
     failed
@@ -38,6 +44,8 @@ class Row:
         that fills the box.
     absent
         Share of frames without the object that were left empty.
+    prompted
+        Mean number of frames that were clicked on.
     objects
         How many objects were measured.
     """
@@ -45,120 +53,136 @@ class Row:
     data: str
     task: str
     measure: str
+    model: str | None = None
     score: float
+    interval: tuple[float, float] | None = None
     median: float | None = None
     failed: float | None = None
     baseline: float | None = None
     absent: float | None = None
+    prompted: float | None = None
     objects: int
 
 
 HEADINGS = tuple(item.name for item in fields(Row))
+WORDS = ("data", "task", "measure", "model")
 
 
-def picture_rows(data: str, answers: Sequence[ObjectAnswer]) -> list[Row]:
-    """Return one row for each task that was set on the objects of pictures."""
-    if not answers:
-        return []
-    rows = []
-    for task in answers[0].scores:
-        if task == BOX_BASELINE:
-            continue
-        scores = [answer.scores[task] for answer in answers]
-        baseline = None
-        if task == BOX:
-            baseline = _mean([answer.scores[BOX_BASELINE] for answer in answers])
-        rows.append(_iou_row(data, task, scores, baseline=baseline))
-    return rows
+def make_rows(scores: Iterable[Score]) -> list[Row]:
+    """Average scores of one data set, task, measure and model.
 
-
-def movie_rows(data: str, answers: Sequence[TrackAnswer]) -> list[Row]:
-    """Return a row of IoU and, if it was measured, one of J&F."""
-    if not answers:
-        return []
-    absent = [answer.absent for answer in answers if answer.absent is not None]
-    task = "first mask"
-    rows = [
-        _iou_row(
-            data,
-            task,
-            [answer.score for answer in answers],
-            baseline=_mean([answer.baseline_score for answer in answers]),
-            absent=_mean(absent) if absent else None,
-        )
+    Rows that differ in the model alone stand together, in the order of the scores.
+    """
+    tasks: dict[tuple[str, str, str], dict[str, list[Score]]] = {}
+    for score in scores:
+        models = tasks.setdefault((score.data, score.task, score.measure), {})
+        models.setdefault(score.model, []).append(score)
+    return [
+        _row(data, task, measure, model, found)
+        for (data, task, measure), models in tasks.items()
+        for model, found in models.items()
     ]
-    judged = [a.agreement for a in answers if a.agreement]
-    repeated = [a.baseline_agreement for a in answers if a.baseline_agreement]
-    if judged and repeated:
-        rows.append(
-            Row(
-                data=data,
-                task=task,
-                measure="J&F",
-                score=mean_agreement(judged).j_and_f,
-                baseline=mean_agreement(repeated).j_and_f,
-                objects=len(judged),
-            )
-        )
-    return rows
 
 
-def _iou_row(
-    data: str,
-    task: str,
-    scores: list[float],
-    *,
-    baseline: float | None = None,
-    absent: float | None = None,
+def _row(
+    data: str, task: str, measure: str, model: str, scores: Sequence[Score]
 ) -> Row:
+    values = np.array([score.score for score in scores])
+    absent = [score.absent for score in scores if score.absent is not None]
+    prompted = [score.prompted for score in scores if score.prompted is not None]
     return Row(
         data=data,
         task=task,
-        measure="mean IoU",
-        score=_mean(scores),
-        median=float(np.median(scores)),
-        failed=_mean([float(score < FAILED) for score in scores]),
-        baseline=baseline,
-        absent=absent,
-        objects=len(scores),
+        measure=measure,
+        model=model,
+        score=float(values.mean()),
+        interval=interval(values),
+        median=float(np.median(values)) if measure == IOU else None,
+        failed=float((values < FAILED).mean()) if measure == IOU else None,
+        absent=_mean(absent) if absent else None,
+        prompted=_mean(prompted) if prompted else None,
+        objects=sum(score.objects for score in scores),
     )
 
 
-def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(values))
+def interval(values: NDArray[np.float64]) -> tuple[float, float] | None:
+    """Return where the mean lies with 95 %, by percentile bootstrap.
+
+    The same values give the same interval.
+
+    Parameters
+    ----------
+    values
+        (N,) floats; None is returned for fewer than five.
+    """
+    if len(values) < FEWEST:
+        return None
+    rng = np.random.default_rng(0)
+    # One at a time: all at once would be large for many values.
+    means = [rng.choice(values, len(values)).mean() for _ in range(RESAMPLED)]
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)
 
 
-def cells(row: Row) -> list[str]:
+def beside(rows: Sequence[Row], baselines: Sequence[str]) -> list[Row]:
+    """Move the scores of baselines into a column of the other rows."""
+    scores = {
+        (row.data, row.task, row.measure): row.score
+        for row in rows
+        if row.model in baselines
+    }
+    return [
+        replace(row, baseline=scores.get((row.data, row.task, row.measure)))
+        for row in rows
+        if row.model not in baselines
+    ]
+
+
+def filled(rows: Sequence[Row]) -> list[str]:
+    """Return the columns in which some row says something."""
+    return [
+        name for name in HEADINGS if any(getattr(row, name) is not None for row in rows)
+    ]
+
+
+def cells(row: Row, columns: Sequence[str]) -> list[str]:
     """Return a row as it is written in tables; a dash where nothing was measured."""
-    return [_written(value) for value in asdict(row).values()]
+    return [_written(getattr(row, name)) for name in columns]
 
 
 def _written(value: object) -> str:
     if value is None:
         return "–"
+    if isinstance(value, tuple):
+        return "–".join(f"{part:.3f}" for part in value)
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def as_text(rows: Sequence[Row]) -> str:
-    """Return the table in aligned columns."""
-    table = [list(HEADINGS), *(cells(row) for row in rows)]
+    """Return the table in aligned columns; those that say nothing are left out."""
+    columns = filled(rows)
+    table = [columns, *(cells(row, columns) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    words = 3  # data, task and measure; the rest are numbers
     return "\n".join(
         "  ".join(
-            cell.ljust(width) if i < words else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+            cell.ljust(width) if name in WORDS else cell.rjust(width)
+            for name, cell, width in zip(columns, line, widths, strict=True)
         ).rstrip()
         for line in table
     )
 
 
 def as_markdown(rows: Sequence[Row]) -> str:
-    """Return the table in markdown."""
-    lines = [HEADINGS, ("---",) * len(HEADINGS), *(cells(row) for row in rows)]
+    """Return the table in markdown; columns that say nothing are left out."""
+    columns = filled(rows)
+    lines = [columns, ["---"] * len(columns), *(cells(row, columns) for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def as_json(rows: Sequence[Row], **about: object) -> dict[str, object]:
     """Return what `json.dumps` takes: the rows, and whatever else is to be known."""
     return {**about, "rows": [asdict(row) for row in rows]}
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values))
