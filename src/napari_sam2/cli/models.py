@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from napari_sam2.model import registry
+from napari_sam2.model.own_models import own_models, read_card
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
 
 def run(args: argparse.Namespace) -> int:
@@ -43,8 +46,18 @@ def _download(name: str, args: argparse.Namespace) -> object:
         )
 
 
+def _own_row(name: str, path: Path) -> dict[str, object]:
+    card = read_card(path)
+    return {
+        "name": name,
+        "megabytes": round(path.stat().st_size / 1e6, 1),
+        "path": str(path),
+        "card": None if card is None else asdict(card),
+    }
+
+
 def _list(args: argparse.Namespace) -> None:
-    rows = []
+    rows: list[dict[str, object]] = []
     for checkpoint in registry.CHECKPOINTS.values():
         try:
             path = registry.checkpoint_path(checkpoint.name, folder=args.folder)
@@ -58,6 +71,7 @@ def _list(args: argparse.Namespace) -> None:
                 "path": str(path) if path else None,
             }
         )
+    rows += [_own_row(name, path) for name, path in own_models(args.folder).items()]
     if args.json:
         print(json.dumps(rows))
         return

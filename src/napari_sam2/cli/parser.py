@@ -49,7 +49,14 @@ def build_parser() -> argparse.ArgumentParser:
         "--version", action=_Version, nargs=0, help="print the version and stop"
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_demo, _add_track, _add_replay, _add_models, _add_train):
+    for add in (
+        _add_demo,
+        _add_track,
+        _add_replay,
+        _add_models,
+        _add_train,
+        _add_finetune,
+    ):
         command = add(commands)
         command.add_argument(
             "-v",
@@ -225,6 +232,55 @@ def _add_train(commands: Any) -> argparse.ArgumentParser:
     )
     train.add_argument("--device", help="instead of CONFIG's device: auto, cpu, cuda")
     return train
+
+
+def _add_finetune(commands: Any) -> argparse.ArgumentParser:
+    finetune: argparse.ArgumentParser = commands.add_parser(
+        "finetune",
+        help="adapt a model to your own labelled data",
+        description="Adapt a model to the objects labelled in DATA, and say what that "
+        "brought on objects that were held aside. It is kept among the models if it "
+        "became better.",
+    )
+    finetune.add_argument(
+        "data",
+        nargs="+",
+        metavar="DATA",
+        help="folder with images and labels, or an image that has its labels beside it",
+    )
+    finetune.add_argument(
+        "--name", required=True, help="what to call the adapted model"
+    )
+    finetune.add_argument(
+        "--part",
+        choices=("decoder", "memory", "lora", "all"),
+        default="lora",
+        help="what may change: the mask decoder; everything behind the image encoder; "
+        "that and low-rank changes of the encoder; everything (default: %(default)s)",
+    )
+    finetune.add_argument(
+        "--steps", type=int, default=300, metavar="N", help="default: %(default)s"
+    )
+    finetune.add_argument(
+        "--held-aside",
+        type=float,
+        default=0.3,
+        metavar="SHARE",
+        help="share of the objects to measure on (default: %(default)s)",
+    )
+    finetune.add_argument("--seed", type=int, default=0, metavar="N")
+    finetune.add_argument(
+        "--keep", action="store_true", help="keep the model even if it is no better"
+    )
+    finetune.add_argument(
+        "--replace", action="store_true", help="replace an own model of that name"
+    )
+    _add_model_options(finetune)
+    finetune.add_argument(
+        "--json", action="store_true", help="print the scores as JSON"
+    )
+    finetune.add_argument("--quiet", action="store_true", help="no progress bars")
+    return finetune
 
 
 def _add_model_options(command: argparse.ArgumentParser) -> None:

@@ -12,6 +12,7 @@ from napari_sam2.model.checkpoint import (
 )
 from napari_sam2.model.config import PRESETS, HieraConfig, ModelConfig, preset
 from napari_sam2.model.loading import build_model, choose_device, load_model
+from napari_sam2.model.own_models import Card, own_models, read_card, save_own
 from napari_sam2.model.prompt_encoder import PromptTensors
 from napari_sam2.model.sam2 import (
     SAM2,
@@ -24,6 +25,7 @@ from napari_sam2.model.sam2 import (
 __all__ = [
     "PRESETS",
     "SAM2",
+    "Card",
     "CheckpointError",
     "HieraConfig",
     "ImageFeatures",
@@ -37,8 +39,11 @@ __all__ = [
     "load_model",
     "load_weights",
     "normalise",
+    "own_models",
     "preset",
+    "read_card",
     "read_state_dict",
     "save_checkpoint",
+    "save_own",
     "weights_sha256",
 ]

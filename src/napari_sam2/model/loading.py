@@ -13,6 +13,7 @@ from napari_sam2.model.checkpoint import (
     read_state_dict,
 )
 from napari_sam2.model.config import PRESETS, ModelConfig, preset
+from napari_sam2.model.own_models import own_models
 from napari_sam2.model.registry import checkpoint_path, file_sha256, find_checkpoint
 from napari_sam2.model.sam2 import SAM2, Origin
 
@@ -69,7 +70,8 @@ def load_model(
     ----------
     name
         ``"nano"`` (embedded), an official name such as ``"sam2.1-tiny"``
-        (downloaded before by ``napari-sam2 models --download NAME``), or a file.
+        (downloaded before by ``napari-sam2 models --download NAME``), one of your own
+        (``napari-sam2 finetune``), or a file.
     device
         ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
     dtype
@@ -118,5 +120,8 @@ def _locate(name: str | Path) -> tuple[Path, ModelConfig | None]:
     """Return the file for `name` and, if it is a preset, its configuration."""
     if isinstance(name, Path) or name.endswith((".pt", ".pth", ".safetensors")):
         return Path(name), None
+    own = own_models().get(name)
+    if own is not None:
+        return own, None
     config = preset(name)
     return checkpoint_path(config.name), config

@@ -8,12 +8,15 @@ The engine yields and does not know who is watching; closing the generator stops
 from __future__ import annotations
 
 import copy
+import datetime
+import importlib.metadata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from napari_sam2.model import Card, save_own
 from napari_sam2.training.batches import draw_batch
 from napari_sam2.training.descent import Descent, arithmetic, warmed_cosine
 from napari_sam2.training.held_aside import HeldAside
@@ -24,8 +27,9 @@ from napari_sam2.training.steps import clip_loss, picture_loss
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
+    from pathlib import Path
 
-    from napari_sam2.model import SAM2
+    from napari_sam2.model import SAM2, Origin
     from napari_sam2.training.batches import Batch
     from napari_sam2.training.own_data import Annotated, Census
 
@@ -193,7 +197,7 @@ def finetune(
     measure = HeldAside(items, census, aside, most=config.measured, seed=config.seed)
     before = yield from _measured(measure, model, "before")
     student = copy.deepcopy(model).float().train()
-    free(student, config.part, rank=config.rank)
+    free(student, config.part, rank=config.rank, seed=config.seed)
     source = OwnPictures(items, census, learn)
     losses = yield from _learn(student, source, config)
     merge(student)
@@ -207,6 +211,57 @@ def finetune(
         aside=len(aside),
         losses=tuple(losses),
     )
+
+
+def keep(
+    outcome: Outcome,
+    name: str,
+    config: FinetuneConfig,
+    *,
+    parent: Origin | None,
+    data: Sequence[str],
+) -> Path:
+    """Keep an adapted model among the user's own, with its card.
+
+    Parameters
+    ----------
+    outcome
+        From `finetune`.
+    name
+        What `load_model` will find it by.
+    config
+        How it was adapted.
+    parent
+        The origin of the model that was adapted.
+    data
+        Names of what was learned from.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    ValueError
+        If no model may have that name.
+    """
+    card = Card(
+        parent=parent.name if parent else "",
+        parent_sha256=parent.sha256 if parent else "",
+        made=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        version=importlib.metadata.version("napari-sam2"),
+        data=tuple(data),
+        learned=outcome.learned,
+        aside=outcome.aside,
+        part=config.part,
+        steps=config.steps,
+        scores={
+            task: (float(np.mean(scores)), float(np.mean(outcome.after[task])))
+            for task, scores in outcome.before.items()
+        },
+    )
+    return save_own(outcome.model, name, card)
 
 
 def _look_through(items: Sequence[Annotated]) -> Generator[Progress, None, Census]:

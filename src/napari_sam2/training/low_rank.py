@@ -30,12 +30,17 @@ class LowRank(nn.Module):
         (out, in), what is changed.
     rank
         r.
+    generator
+        Source of randomness, on the CPU.
     """
 
-    def __init__(self, weight: Tensor, rank: int) -> None:
+    def __init__(
+        self, weight: Tensor, rank: int, generator: torch.Generator | None = None
+    ) -> None:
         super().__init__()
         rows, columns = weight.shape
-        self.a = nn.Parameter(torch.randn(rank, columns) * columns**-0.5)  # (r, in)
+        start = torch.randn(rank, columns, generator=generator) * columns**-0.5
+        self.a = nn.Parameter(start)  # (r, in)
         self.b = nn.Parameter(torch.zeros(rows, rank))  # (out, r)
 
     def forward(self, weight: Tensor) -> Tensor:
@@ -43,7 +48,7 @@ class LowRank(nn.Module):
         return weight + self.b @ self.a
 
 
-def free(model: SAM2, part: Part, *, rank: int) -> None:
+def free(model: SAM2, part: Part, *, rank: int, seed: int = 0) -> None:
     """Let a part of the network learn and keep the rest.
 
     Parameters
@@ -55,6 +60,8 @@ def free(model: SAM2, part: Part, *, rank: int) -> None:
         "lora": that, the neck, and low-rank changes of the trunk. "all": every weight.
     rank
         Of the low-rank changes.
+    seed
+        Of their random start.
 
     Raises
     ------
@@ -74,8 +81,9 @@ def free(model: SAM2, part: Part, *, rank: int) -> None:
         model.image_encoder.requires_grad_(requires_grad=False)
     elif part == "lora":
         model.image_encoder.trunk.requires_grad_(requires_grad=False)
+        generator = torch.Generator().manual_seed(seed)
         for layer in list(_matrices(model)):
-            change = LowRank(layer.weight, rank).to(layer.weight)
+            change = LowRank(layer.weight, rank, generator).to(layer.weight)
             parametrize.register_parametrization(layer, "weight", change)
 
 
