@@ -23,6 +23,7 @@ from napari_sam2.model import (
 )
 from napari_sam2.training.batches import Batches, is_clip_step
 from napari_sam2.training.config import TrainConfig, read_config
+from napari_sam2.training.curve import draw_curve, read_log
 from napari_sam2.training.datasets import RealPictures
 from napari_sam2.training.descent import Descent, arithmetic, warmed_cosine
 from napari_sam2.training.losses import LossWeights
@@ -84,7 +85,7 @@ def train(config: TrainConfig | str | Path) -> Generator[StepReport, None, None]
     Notes
     -----
     The folder then holds ``state.pt`` (to resume), ``model.safetensors`` (averaged
-    weights, float32) and ``log.jsonl``.
+    weights, float32), ``log.jsonl`` and ``curve.png``.
     """
     run = Run(read_config(config) if isinstance(config, (str, Path)) else config)
     try:
@@ -212,6 +213,9 @@ class Run:
         torch.save(state, part)
         part.replace(self.folder / "state.pt")
         self.export(self.folder / "model.safetensors")
+        journal = self.folder / "log.jsonl"
+        if journal.is_file():
+            draw_curve(self.folder / "curve.png", read_log(journal))
 
     def export(self, path: Path, dtype: torch.dtype | None = None) -> None:
         """Write the averaged weights as a checkpoint for `load_model`."""
