@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional as F
 
 from napari_sam2.model import build_model, normalise
-from napari_sam2.tracking import Session, earlier_answers, tracker
+from napari_sam2.tracking import Session
 from napari_sam2.training import steps
 from napari_sam2.training.batches import draw_batch
 from napari_sam2.training.loop import _initialise
@@ -127,9 +127,6 @@ def test_sessions_follow_just_as_training_does(
 ) -> None:
     monkeypatch.setattr(steps, "MASK_PROMPT_SHARE", 1.1)
     monkeypatch.setattr(steps, "DROP_PREVIOUS", 0.0)
-    # Training knows neither the flow nor the mean with the last mask.
-    monkeypatch.setattr(earlier_answers, "moved_along", lambda logits, *_: logits)
-    monkeypatch.setattr(tracker, "steadied", lambda output, _: output)
     model, batch, past = learned.model, learned.batch, steps._Past()
     features = model.encode_image(normalise(batch.frames[:, 0]))
     generator = torch.Generator().manual_seed(0)

@@ -79,7 +79,7 @@ class Motion:
         moved = logits
         if self.places is not None:
             places = self.places.to(logits.device)
-            moved = _sampled(logits.float(), places).to(logits.dtype)
+            moved = sampled(logits.float(), places).to(logits.dtype)
         return Carried(logits=moved, trust=self.trust.to(logits.device))
 
 
@@ -113,11 +113,9 @@ def motion_between(
     # (2, s, s): y, x
     flow = optical_flow_ilk(present, past, radius=RADIUS)  # type: ignore[no-untyped-call]
     shift = torch.from_numpy(np.asarray(flow, np.float32))
-    shift = torch.nan_to_num(shift) * (2 / side)
-    line = (torch.arange(side) + 0.5) * (2 / side) - 1
-    y, x = torch.meshgrid(line, line, indexing="ij")
-    places = torch.stack((x + shift[1], y + shift[0]), dim=-1)[None]  # (1, s, s, 2)
-    moved = _sampled(torch.from_numpy(past)[None, None], places)[0, 0].numpy()
+    shift = torch.nan_to_num(shift.flip(0)) * (2 / side)  # x, y
+    places = still(side) + shift.permute(1, 2, 0)  # (1, s, s, 2)
+    moved = sampled(torch.from_numpy(past)[None, None], places)[0, 0].numpy()
     left = _local_mean((moved - present) ** 2)
     around = _local_mean(present**2) - _local_mean(present) ** 2
     trust = MOST_TRUST * np.exp(-left / (around.clip(min=0) + FLAT))
@@ -138,17 +136,32 @@ def steadied(output: MaskOutput, carried: Sequence[Carried]) -> MaskOutput:
     carried
         For each of them, the neighbouring frame's mask.
     """
-    logits = output.low_res_masks.float().clamp(-SURE_LOGIT, SURE_LOGIT)
+    logits = output.low_res_masks
     last = torch.cat([c.logits for c in carried]).to(logits.device)
-    last = last.float().clamp(-SURE_LOGIT, SURE_LOGIT)
     share = torch.cat([c.trust for c in carried]).to(logits.device)
-    mean = torch.lerp(logits, last, share).to(output.low_res_masks.dtype)
+    mean = averaged(logits.float(), last.float(), share).to(logits.dtype)
     seen = output.object_score_logits[..., None, None] > 0  # (O, 1, 1, 1)
-    masks = torch.where(seen, mean, output.low_res_masks)
-    return replace(output, low_res_masks=masks)
+    return replace(output, low_res_masks=torch.where(seen, mean, logits))
 
 
-def _sampled(picture: Tensor, places: Tensor) -> Tensor:
+def averaged(logits: Tensor, last: Tensor, share: Tensor) -> Tensor:
+    """Average (O, 1, s, s) logits with the last masks, each limited to ±12."""
+    return torch.lerp(
+        logits.clamp(-SURE_LOGIT, SURE_LOGIT),
+        last.clamp(-SURE_LOGIT, SURE_LOGIT),
+        share,
+    )
+
+
+def still(side: int) -> Tensor:
+    """Return the places of cells that stay where they are, (1, s, s, 2)."""
+    line = (torch.arange(side) + 0.5) * (2 / side) - 1
+    y, x = torch.meshgrid(line, line, indexing="ij")
+    return torch.stack((x, y), dim=-1)[None]
+
+
+def sampled(picture: Tensor, places: Tensor) -> Tensor:
+    """Read (N, 1, s, s) at places (N, s, s, 2); beyond the border as at it."""
     return F.grid_sample(
         picture,
         places,

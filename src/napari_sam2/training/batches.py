@@ -13,10 +13,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from napari_sam2.tracking.flow import motion_between, still
 from napari_sam2.training.clicks import first_click, shaky_box
 from napari_sam2.training.synthetic import draw_clip, draw_picture
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from napari_sam2.training.config import TrainConfig
@@ -56,6 +59,9 @@ class Batch:
         (N, 1, 2) float first clicks (x, y) on frame 0.
     boxes
         (N, 2, 2) float corners (x, y) on frame 0.
+    places, trust
+        (T - 1, B, s, s, 2) and (T - 1, B, 1, s, s): how each clip's picture moves from
+        a frame to the next, as `napari_sam2.tracking.flow.Motion` has it.
     """
 
     frames: Tensor
@@ -65,6 +71,8 @@ class Batch:
     first_mask: Tensor
     points: Tensor
     boxes: Tensor
+    places: Tensor
+    trust: Tensor
 
     def to(self, device: torch.device) -> Batch:
         """Move every tensor."""
@@ -154,6 +162,7 @@ def draw_batch(
         owner += [len(frames)] * len(chosen)
         frames.append(np.moveaxis(clip, -1, 1))  # (T, 3, S, S)
         parts += [_object(rng, labels, int(k)) for k in chosen]
+    places, trust = _motions(frames, size // 4)
     targets, masks, points, boxes = (np.stack(p) for p in zip(*parts, strict=True))
     targets = np.moveaxis(targets, 1, 0)  # (T, N, s, s)
     return Batch(
@@ -164,7 +173,26 @@ def draw_batch(
         first_mask=torch.from_numpy(masks.astype(np.float32))[:, None],
         points=torch.from_numpy(points)[:, None],
         boxes=torch.from_numpy(boxes),
+        places=places,
+        trust=trust,
     )
+
+
+def _motions(clips: Sequence[NDArray[np.float32]], side: int) -> tuple[Tensor, Tensor]:
+    """Find how each (T, 3, S, S) clip's picture moves from frame to frame.
+
+    A network with dense prompts is given its last mask moved along, as in use.
+    """
+    n_frames = len(clips[0])
+    places = torch.empty(n_frames - 1, len(clips), side, side, 2)
+    trust = torch.empty(n_frames - 1, len(clips), 1, side, side)
+    for b, clip in enumerate(clips):
+        pictures = np.moveaxis(clip, 1, -1)
+        for t in range(n_frames - 1):
+            motion = motion_between(pictures[t], pictures[t + 1], side)
+            places[t, b] = still(side) if motion.places is None else motion.places
+            trust[t, b] = motion.trust
+    return places, trust
 
 
 def choose_objects(

@@ -91,7 +91,8 @@ def draw_curve(path: Path, losses: dict[str, list[tuple[int, float]]]) -> None:
             pen.line(points, fill=colour, width=6, joint="curve")
         note = WIDTH - 40, TOP + 34 * k
         font = ImageFont.load_default(26)
-        pen.text(note, f"{kind}s: {line[-1]:.3f}", fill=colour, font=font, anchor="ra")
+        final = np.mean([loss for _, loss in rows[-max(1, len(rows) // 20) :]])
+        pen.text(note, f"{kind}s: {final:.3f}", fill=colour, font=font, anchor="ra")
     part = path.with_name(f"{path.name}.part")
     small = sheet.resize((WIDTH // FINE, HEIGHT // FINE), Image.Resampling.LANCZOS)
     small.save(part, format="PNG", optimize=True)

@@ -14,6 +14,7 @@ import torch
 
 from napari_sam2.model import PromptTensors, normalise
 from napari_sam2.model.mask_decoder import choose_masks
+from napari_sam2.tracking.flow import averaged, sampled
 from napari_sam2.training.clicks import corrective_click
 from napari_sam2.training.losses import prediction_loss
 
@@ -190,9 +191,11 @@ def _tracked_frame(
     ]
     embedding = model.condition_on_memory(features, memories, pointers)
     prompts = PromptTensors.empty(len(batch.owner), batch.owner.device)
+    previous = None
     if model.config.dense_prompts and past.logits is not None:
         kept = torch.rand(len(batch.owner), generator=generator) >= DROP_PREVIOUS
-        previous = past.logits * kept.to(past.logits.device)[:, None, None, None]
+        moved = sampled(past.logits, batch.places[t - 1, batch.owner])
+        previous = moved * kept.to(moved.device)[:, None, None, None]
         prompts = PromptTensors(
             points=prompts.points, labels=prompts.labels, previous_logits=previous
         )
@@ -211,6 +214,12 @@ def _tracked_frame(
     logits, token = _answer(raw, multimask=multimask)
     seen = raw.object_score_logits > 0
     pointer = model.object_pointer(token, seen)
+    if (
+        previous is not None and not correct
+    ):  # what is remembered in use; not supervised
+        given = (previous != 0).flatten(1).any(1)[:, None, None, None]
+        mean = averaged(logits, previous, batch.trust[t - 1, batch.owner])
+        logits = torch.where(given, mean, logits)
     shown = torch.where(seen[..., None, None], logits, -1024.0)
     memory = model.encode_memory(
         features, shown, raw.object_score_logits, prompted=correct
