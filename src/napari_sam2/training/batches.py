@@ -93,11 +93,16 @@ class Batches(Dataset[Batch]):
         The run.
     real
         Real material, or None for synthetic microscopy alone.
+    rank
+        Which of several processes draws; each draws others.
     """
 
-    def __init__(self, config: TrainConfig, real: RealSource | None) -> None:
+    def __init__(
+        self, config: TrainConfig, real: RealSource | None, *, rank: int = 0
+    ) -> None:
         self.config = config
         self.real = real
+        self.rank = rank
 
     def __len__(self) -> int:
         """Return the number of steps of the run."""
@@ -106,7 +111,8 @@ class Batches(Dataset[Batch]):
     def __getitem__(self, step: int) -> Batch:
         """Draw the batch of `step`."""
         config = self.config
-        rng = np.random.default_rng([config.seed, step])
+        seed = [config.seed, step] + [2, self.rank] * bool(self.rank)
+        rng = np.random.default_rng(seed)
         if is_clip_step(config, step):
             shape = (config.clip_batch, config.clip_frames, config.clip_objects)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ from napari_sam2.training.curve import draw_curve, read_log
 from napari_sam2.training.datasets import RealPictures
 from napari_sam2.training.descent import Descent, arithmetic, warmed_cosine
 from napari_sam2.training.losses import LossWeights
-from napari_sam2.training.steps import clip_loss, picture_loss
+from napari_sam2.training.several import Losses, join, shared
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -105,7 +106,9 @@ class Run:
 
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
-        self.device = choose_device(config.device)
+        self.processes, self.device = join(choose_device(config.device))
+        if config.clip_frozen and self.processes.count > 1:
+            raise ValueError("clip_frozen must be 0 on several GPUs: free every block.")
         self.folder = Path(config.output)
         self.folder.mkdir(parents=True, exist_ok=True)
         if config.threads:
@@ -117,6 +120,8 @@ class Run:
         if config.init:
             state, _ = read_state_dict(config.init)
             load_weights(self.model, state, source=config.init)
+        losses = Losses(self.model, config.corrections)
+        self.losses = shared(losses, self.processes, self.device)
         self.descent = Descent(
             self.model,
             weight_decay=config.weight_decay,
@@ -133,8 +138,10 @@ class Run:
         config = self.config
         loader = self._loader()
         self.model.train()
-        _forget_after(self.folder / "log.jsonl", self.step)
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as journal:
+        path = self.folder / "log.jsonl" if self.processes.first else Path(os.devnull)
+        if self.processes.first:
+            _forget_after(path, self.step)
+        with path.open("a", encoding="utf-8") as journal:
             for batch in loader:
                 report = self._step(batch.to(self.device))
                 if report.step % config.log_every == 0:
@@ -148,7 +155,7 @@ class Run:
         config = self.config
         real = RealPictures(config.data_dir, "train") if config.data_dir else None
         return DataLoader(
-            Batches(config, real),
+            Batches(config, real, rank=self.processes.rank),
             batch_size=None,
             sampler=range(self.step, config.steps),
             num_workers=config.workers,
@@ -158,23 +165,15 @@ class Run:
 
     def _step(self, batch: Batch) -> StepReport:
         config, began = self.config, time.perf_counter()
-        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + self.step)
+        seed = config.seed * 1_000_003 + self.step + 7_919 * self.processes.rank
+        generator = torch.Generator().manual_seed(seed)
         is_clip = is_clip_step(config, self.step)
         _freeze(self.model, config.clip_frozen if is_clip else 0)
         weights = LossWeights(
             balanced=max(0.0, 1 - self.step / max(config.balanced_until, 1))
         )
         with arithmetic(self.device, bf16=config.bf16):
-            if is_clip:
-                loss = clip_loss(self.model, batch, weights, generator)
-            else:
-                loss = picture_loss(
-                    self.model,
-                    batch,
-                    weights,
-                    generator,
-                    corrections=config.corrections,
-                )
+            loss = self.losses(batch, weights, generator, clips=is_clip)
         self._update(loss, learning_rate(config, self.step))
         return StepReport(
             step=self.step - 1,
@@ -197,8 +196,11 @@ class Run:
         """Write the state and the averaged weights, beside and then renamed.
 
         Nothing is written when an error or a signal came in the middle of an update:
-        what was saved before is whole, and going on from it gives the same run.
+        what was saved before is whole, and going on from it gives the same run. Of
+        several processes the first one writes.
         """
+        if not self.processes.first:
+            return
         if self._in_update:
             log.warning("stopped within step %d: it is not saved", self.step)
             return
