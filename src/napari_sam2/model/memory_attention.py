@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from napari_sam2.model.attention import attend, narrow_values_pay
 from napari_sam2.model.position import rotary_table, rotate
 
 if TYPE_CHECKING:
@@ -32,13 +33,16 @@ class RotaryAttention(nn.Module):
         self, q: Tensor, k: Tensor, v: Tensor, grid: tuple[int, int], plain: int = 0
     ) -> Tensor:
         """Attend (O, N, C) to (O, K, m); the last `plain` keys have no place."""
-        q, k, v = self.q_proj(q), self.k_proj(k), self.v_proj(v)
+        q, k = self.q_proj(q), self.k_proj(k)
         table = rotary_table(*grid, q.shape[-1], q.device)
         q = rotate(q, table)
         placed = k.shape[1] - plain
         k = torch.cat((rotate(k[:, :placed], table), k[:, placed:]), dim=1)
-        x = F.scaled_dot_product_attention(q[:, None], k[:, None], v[:, None])
-        out: Tensor = self.out_proj(x[:, 0])
+        if v.shape[-1] < q.shape[-1] and narrow_values_pay(q, k):
+            x = self.v_proj(attend(q, k, v))
+        else:
+            x = attend(q, k, self.v_proj(v))
+        out: Tensor = self.out_proj(x)
         return out
 
 
@@ -63,9 +67,10 @@ class MemoryAttentionLayer(nn.Module):
         grid: tuple[int, int],
         pointers: int,
     ) -> Tensor:
-        """Update (O, N, C) by (O, K, m) memories."""
+        """Update (O or 1, N, C) by (O, K, m) memories; return (O, N, C)."""
         y = self.norm1(x)
         x = x + self.self_attn(y, y, y, grid)
+        x = x.expand(memory.shape[0], -1, -1)  # the first layer's: one for all objects
         y = self.norm2(x)
         x = x + self.cross_attn_image(y, memory + memory_pos, memory, grid, pointers)
         out: Tensor = x + self.linear2(F.relu(self.linear1(self.norm3(x))))
@@ -112,7 +117,6 @@ class MemoryAttention(nn.Module):
         """
         h, w = embedding.shape[-2:]
         x = (embedding + 0.1 * position).flatten(2).transpose(1, 2)  # (1|O, N, C)
-        x = x.expand(memory.shape[0], -1, -1)
         for layer in self.layers:
             x = layer(x, memory, memory_pos, (h, w), pointers)
         out: Tensor = self.norm(x).transpose(1, 2)  # (O, C, N)
