@@ -20,6 +20,24 @@ Ctrl-C keeps the frames done (exit status 130).
 """
 
 
+_EVALUATE_EXAMPLES = """\
+DATA is a folder with pairs like cells_image.tif and cells_labels.tif (pictures, or
+movies with labels of the same frames), with folders images and labels, or a DAVIS or
+Cell Tracking Challenge folder. Tasks:
+
+  clicks      pictures: 1, 3 and 5 clicks, each where the answer is worst
+  box         pictures: the tight box of every object
+  whole       pictures: one click on every object at once
+  first-mask  movies: every mask of the first frame, followed
+  offline     movies: 3 clicks on each of N frames, the worst one next
+  online      movies: the same in one pass, stopping where the answer is bad
+  tracks      movies: one click where each track begins; SEG, DET and TRA
+
+Ctrl-C keeps what was measured (exit status 130).
+"""
+TASKS = ("clicks", "box", "whole", "first-mask", "offline", "online", "tracks")
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser whose complaints are one sentence."""
 
@@ -53,6 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add_demo,
         _add_track,
         _add_replay,
+        _add_evaluate,
         _add_models,
         _add_train,
         _add_finetune,
@@ -192,6 +211,90 @@ def _add_replay(commands: Any) -> argparse.ArgumentParser:
     replay.add_argument("--json", action="store_true", help="print the differences")
     replay.add_argument("--quiet", action="store_true", help="no progress bar")
     return replay
+
+
+def _add_evaluate(commands: Any) -> argparse.ArgumentParser:
+    evaluate: argparse.ArgumentParser = commands.add_parser(
+        "evaluate",
+        help="say how good models are on data with labels",
+        description="Measure models on labelled pictures and movies, your own or "
+        "public ones, with a simulated user.",
+        epilog=_EVALUATE_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    evaluate.add_argument(
+        "data", nargs="+", metavar="DATA", help="folders with labelled data"
+    )
+    evaluate.add_argument(
+        "--model",
+        nargs="+",
+        default=["nano"],
+        metavar="NAME|PATH",
+        help="models to compare (default: nano)",
+    )
+    evaluate.add_argument(
+        "--tasks",
+        nargs="+",
+        default=list(TASKS),
+        choices=TASKS,
+        metavar="TASK",
+        help="what to measure (default: everything; see below)",
+    )
+    evaluate.add_argument(
+        "--output", metavar="FOLDER", help="write table, numbers and pictures there"
+    )
+    evaluate.add_argument(
+        "--max-objects",
+        type=_count,
+        default=10,
+        metavar="N",
+        help="objects of a picture or movie, 0 for all (default: %(default)s)",
+    )
+    evaluate.add_argument(
+        "--max-pictures",
+        type=_count,
+        default=50,
+        metavar="N",
+        help="pictures of a folder, evenly spread, 0 for all (default: %(default)s)",
+    )
+    evaluate.add_argument(
+        "--max-frames",
+        type=_positive,
+        default=8,
+        metavar="N",
+        help="frames to click on, offline and online (default: %(default)s)",
+    )
+    evaluate.add_argument(
+        "--seed",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="for another choice of objects (default: %(default)s)",
+    )
+    evaluate.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda or mps (default: auto)"
+    )
+    evaluate.add_argument(
+        "--json", action="store_true", help="print everything as one line of JSON"
+    )
+    evaluate.add_argument(
+        "--quiet", action="store_true", help="no progress bar, say nothing else"
+    )
+    return evaluate
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text} must not be negative")
+    return number
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} must be at least 1")
+    return number
 
 
 def _add_models(commands: Any) -> argparse.ArgumentParser:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 TRUTH, ANSWER, CLICK = (60, 220, 90), (255, 90, 200), (255, 230, 60)
 TILE = 176
+ROOM = 16
 BANDS = ("best", "median", "worst")
 
 
@@ -125,6 +127,48 @@ def choose_cases(cases: Sequence[Case], count: int) -> dict[str, list[Case]]:
     return {"best": best, "median": rest[start : start + count], "worst": worst}
 
 
+class Gallery:
+    """Cases of which the best, the median and the worst are shown in the end.
+
+    Those that will not be shown are let go of, so that any number can be added.
+
+    Parameters
+    ----------
+    count
+        Most cases of each band.
+    """
+
+    def __init__(self, count: int = 4) -> None:
+        self._count = count
+        self._scores: list[float] = []
+        self._kept: list[Case] = []
+
+    def add(self, case: Case) -> None:
+        """Add a case."""
+        insort(self._scores, case.score)
+        insort(self._kept, case, key=lambda kept: kept.score)
+        if len(self._kept) > ROOM * self._count:
+            self._kept = self._worth_keeping()
+
+    def draw(self, path: Path) -> None:
+        """Write the picture; see `draw_cases`."""
+        draw_cases(path, self._worth_keeping(), count=self._count)
+
+    def _worth_keeping(self) -> list[Case]:
+        """Return both ends, and as many of either side of the median of all."""
+        kept, count = self._kept, self._count
+        if len(kept) <= 3 * count:
+            return kept
+        median = self._scores[len(self._scores) // 2]
+        middle = bisect_left(kept, median, key=lambda case: case.score)
+        # No further than to the nearer end, so that the median stays in the middle.
+        nearer = min(middle - count, len(kept) - count - middle)
+        reach = max(min(nearer, ROOM * count // 4), 0)
+        chosen = {*range(count), *range(len(kept) - count, len(kept))}
+        chosen |= {*range(middle - reach, middle + reach)}
+        return [kept[k] for k in sorted(chosen)]
+
+
 def draw_cases(path: Path, cases: Sequence[Case], *, count: int = 4) -> None:
     """Write best, median and worst cases as one picture, a case a row.
 
@@ -165,7 +209,9 @@ def draw_cases(path: Path, cases: Sequence[Case], *, count: int = 4) -> None:
             sheet.paste(_drawn(panel), corner)
             below = corner[0] + 3, corner[1] + TILE + 1
             pen.text(below, panel.caption, fill=(190, 190, 190))
-    sheet.save(path)
+    beside = path.with_name(f".{path.name}.part")
+    sheet.save(beside, format="PNG")
+    beside.replace(path)
 
 
 def _drawn(panel: Panel) -> Image.Image:

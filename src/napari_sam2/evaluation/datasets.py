@@ -138,11 +138,14 @@ class DataSet:
     ----------
     name
         Of the folder.
+    path
+        Where it is.
     pictures, movies
         What can be evaluated.
     """
 
     name: str
+    path: Path
     pictures: tuple[LabelledFiles, ...]
     movies: tuple[LabelledFiles, ...]
 
@@ -183,6 +186,7 @@ def find_data(path: Path) -> DataSet:
     flat = [_is_picture(files) for files in found]
     return DataSet(
         name=name,
+        path=path,
         pictures=tuple(f for f, one in zip(found, flat, strict=True) if one),
         movies=tuple(f for f, one in zip(found, flat, strict=True) if not one),
     )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 IOU, J, F, J_AND_F = "mean IoU", "J", "F", "J&F"
 WHOLE, FIRST_MASK, TRACKS = "whole picture", "first mask", "click a track"
-ELLIPSE, REPEATED = "ellipse in the box", "mask repeated"
+ELLIPSE, REPEATED = MODEL_FREE = "ellipse in the box", "mask repeated"
 
 
 @dataclass(frozen=True, kw_only=True)

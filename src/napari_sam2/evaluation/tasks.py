@@ -37,7 +37,7 @@ from napari_sam2.evaluation.tracks import follow_tracks, track_ids
 from napari_sam2.stacks import open_stack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from napari_sam2.evaluation.cases import Case
     from napari_sam2.evaluation.datasets import DataSet, LabelledFiles
@@ -141,7 +141,7 @@ def plan(sets: Sequence[DataSet], settings: Settings) -> list[Job]:
 
 def measure(
     model: SAM2, name: str, job: Job, settings: Settings
-) -> Iterator[Finding | None]:
+) -> Generator[Finding | None, None, None]:
     """Do one job.
 
     Parameters
