@@ -61,7 +61,6 @@ def run(args: argparse.Namespace) -> int:
             disable=args.quiet,
             mininterval=1,
             miniters=0,
-            miniters=0,
         ) as bar,
     ):
         try:

@@ -136,10 +136,13 @@ class Gallery:
     ----------
     count
         Most cases of each band.
+    tile
+        Side of a panel, px.
     """
 
-    def __init__(self, count: int = 4) -> None:
+    def __init__(self, count: int = 4, *, tile: int = TILE) -> None:
         self._count = count
+        self._tile = tile
         self._scores: list[float] = []
         self._kept: list[Case] = []
 
@@ -152,7 +155,7 @@ class Gallery:
 
     def draw(self, path: Path) -> None:
         """Write the picture; see `draw_cases`."""
-        draw_cases(path, self._worth_keeping(), count=self._count)
+        draw_cases(path, self._worth_keeping(), count=self._count, tile=self._tile)
 
     def _worth_keeping(self) -> list[Case]:
         """Return both ends, and as many of either side of the median of all."""
@@ -169,7 +172,9 @@ class Gallery:
         return [kept[k] for k in sorted(chosen)]
 
 
-def draw_cases(path: Path, cases: Sequence[Case], *, count: int = 4) -> None:
+def draw_cases(
+    path: Path, cases: Sequence[Case], *, count: int = 4, tile: int = TILE
+) -> None:
     """Write best, median and worst cases as one picture, a case a row.
 
     Truth is outlined in green, the answer in pink; clicks are yellow, a plus for
@@ -183,6 +188,8 @@ def draw_cases(path: Path, cases: Sequence[Case], *, count: int = 4) -> None:
         At least one.
     count
         Most cases of each band.
+    tile
+        Side of a panel, px.
 
     Raises
     ------
@@ -199,32 +206,32 @@ def draw_cases(path: Path, cases: Sequence[Case], *, count: int = 4) -> None:
     ]
     columns = max(len(case.panels) for _, case in rows)
     head, foot = 14, 14
-    high = head + TILE + foot
-    sheet = Image.new("RGB", (columns * (TILE + 4), len(rows) * high), (24, 24, 24))
+    high = head + tile + foot
+    sheet = Image.new("RGB", (columns * (tile + 4), len(rows) * high), (24, 24, 24))
     pen = ImageDraw.Draw(sheet)
     for row, (title, case) in enumerate(rows):
         pen.text((3, row * high + 1), title, fill=(255, 255, 255))
         for column, panel in enumerate(case.panels):
-            corner = column * (TILE + 4), row * high + head
-            sheet.paste(_drawn(panel), corner)
-            below = corner[0] + 3, corner[1] + TILE + 1
+            corner = column * (tile + 4), row * high + head
+            sheet.paste(_drawn(panel, tile), corner)
+            below = corner[0] + 3, corner[1] + tile + 1
             pen.text(below, panel.caption, fill=(190, 190, 190))
     beside = path.with_name(f".{path.name}.part")
     sheet.save(beside, format="PNG")
     beside.replace(path)
 
 
-def _drawn(panel: Panel) -> Image.Image:
+def _drawn(panel: Panel, side: int) -> Image.Image:
     """Return a panel enlarged, its outlines one screen pixel wide or two."""
     pixels = np.rint(panel.image.clip(0, 1) * 255).astype(np.uint8)
-    tile = Image.fromarray(pixels).resize((TILE, TILE), Image.Resampling.BILINEAR)
+    tile = Image.fromarray(pixels).resize((side, side), Image.Resampling.BILINEAR)
     canvas = np.array(tile)
     for mask, colour in ((panel.truth, TRUTH), (panel.mask, ANSWER)):
-        grown = Image.fromarray(mask).resize((TILE, TILE), Image.Resampling.NEAREST)
+        grown = Image.fromarray(mask).resize((side, side), Image.Resampling.NEAREST)
         canvas[_rim(np.array(grown))] = colour
     tile = Image.fromarray(canvas)
     pen = ImageDraw.Draw(tile)
-    zoom = TILE / len(panel.image)
+    zoom = side / len(panel.image)
     for (y, x), label in panel.clicks:
         row, col = (y + 0.5) * zoom, (x + 0.5) * zoom
         pen.line((col - 5, row, col + 5, row), fill=CLICK, width=2)

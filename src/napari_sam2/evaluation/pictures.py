@@ -288,7 +288,6 @@ def evaluate_whole(
             f"AP {t:g} {p:.2f}" for t, p in zip(THRESHOLDS, precisions, strict=True)
         ),
         around=np.ones(truth.shape, np.bool_),
-        clicks=tuple((point, 1) for point in points),
     )
     ious = {k: iou(found == k, truth == k) for k in ids}
     return WholeAnswer(

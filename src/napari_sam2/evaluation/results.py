@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 import napari_sam2
-from napari_sam2.evaluation.cases import Gallery
+from napari_sam2.evaluation.cases import TILE, Gallery
 from napari_sam2.evaluation.report import as_json, as_markdown, make_rows
 from napari_sam2.evaluation.scores import MODEL_FREE
 
@@ -73,7 +73,8 @@ class Results:
         ]
         for task, case in finding.cases.items():
             name = _file_name(f"{data} {task} {model}")
-            self.galleries.setdefault(name, Gallery()).add(case)
+            tile = 2 * TILE if task in ("whole", "tracks") else TILE
+            self.galleries.setdefault(name, Gallery(tile=tile)).add(case)
 
     def as_json(self) -> dict[str, Any]:
         """Return everything but pictures, as `json.dumps` takes it."""
