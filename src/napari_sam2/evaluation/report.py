@@ -32,6 +32,8 @@ class Row:
         Which model answered, or which baseline.
     score
         Mean over objects, in [0, 1].
+    j, f
+        What a score of J&F is the mean of.
     interval
         Where the mean lies with 95 %, by bootstrap over objects; none for fewer than
         five.
@@ -55,6 +57,8 @@ class Row:
     measure: str
     model: str | None = None
     score: float
+    j: float | None = None
+    f: float | None = None
     interval: tuple[float, float] | None = None
     median: float | None = None
     failed: float | None = None
@@ -65,6 +69,7 @@ class Row:
 
 
 HEADINGS = tuple(item.name for item in fields(Row))
+TITLES = {"j": "J", "f": "F"}
 WORDS = ("data", "task", "measure", "model")
 
 
@@ -88,19 +93,19 @@ def _row(
     data: str, task: str, measure: str, model: str, scores: Sequence[Score]
 ) -> Row:
     values = np.array([score.score for score in scores])
-    absent = [score.absent for score in scores if score.absent is not None]
-    prompted = [score.prompted for score in scores if score.prompted is not None]
     return Row(
         data=data,
         task=task,
         measure=measure,
         model=model,
         score=float(values.mean()),
+        j=_mean(score.j for score in scores),
+        f=_mean(score.f for score in scores),
         interval=interval(values),
         median=float(np.median(values)) if measure == IOU else None,
         failed=float((values < FAILED).mean()) if measure == IOU else None,
-        absent=_mean(absent) if absent else None,
-        prompted=_mean(prompted) if prompted else None,
+        absent=_mean(score.absent for score in scores),
+        prompted=_mean(score.prompted for score in scores),
         objects=sum(score.objects for score in scores),
     )
 
@@ -161,7 +166,8 @@ def _written(value: object) -> str:
 def as_text(rows: Sequence[Row]) -> str:
     """Return the table in aligned columns; those that say nothing are left out."""
     columns = filled(rows)
-    table = [columns, *(cells(row, columns) for row in rows)]
+    titles = [TITLES.get(name, name) for name in columns]
+    table = [titles, *(cells(row, columns) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return "\n".join(
         "  ".join(
@@ -175,7 +181,8 @@ def as_text(rows: Sequence[Row]) -> str:
 def as_markdown(rows: Sequence[Row]) -> str:
     """Return the table in markdown; columns that say nothing are left out."""
     columns = filled(rows)
-    lines = [columns, ["---"] * len(columns), *(cells(row, columns) for row in rows)]
+    titles = [TITLES.get(name, name) for name in columns]
+    lines = [titles, ["---"] * len(columns), *(cells(row, columns) for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -184,5 +191,7 @@ def as_json(rows: Sequence[Row], **about: object) -> dict[str, object]:
     return {**about, "rows": [asdict(row) for row in rows]}
 
 
-def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(values))
+def _mean(values: Iterable[float | None]) -> float | None:
+    """Return the mean of those that are known, or None."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from napari_sam2.evaluation.pictures import BOX, BOX_BASELINE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from napari_sam2.evaluation.interaction import Dialogue
     from napari_sam2.evaluation.metrics import Agreement
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_sam2.evaluation.pictures import ObjectAnswer, WholeAnswer
     from napari_sam2.evaluation.tracks import TracksAnswer
 
-IOU, J, F, J_AND_F = "mean IoU", "J", "F", "J&F"
+IOU, J_AND_F = "mean IoU", "J&F"
 WHOLE, FIRST_MASK, TRACKS = "whole picture", "first mask", "click a track"
 ELLIPSE, REPEATED = MODEL_FREE = "ellipse in the box", "mask repeated"
 
@@ -35,6 +35,8 @@ class Score:
         What was given, and what is measured.
     score
         In [0, 1].
+    j, f
+        What a score of J&F is the mean of.
     objects
         How many objects are in it.
     absent
@@ -50,6 +52,8 @@ class Score:
     task: str
     measure: str
     score: float
+    j: float | None = None
+    f: float | None = None
     objects: int = 1
     absent: float | None = None
     prompted: int | None = None
@@ -63,11 +67,6 @@ def alone(model: str) -> str:
 def repeated(model: str) -> str:
     """Return what a model's answer to the first clicks is called, repeated."""
     return f"{model}, first answer repeated"
-
-
-def parts(agreement: Agreement) -> tuple[tuple[str, float], ...]:
-    """Return J&F, J and F by name."""
-    return ((J_AND_F, agreement.j_and_f), (J, agreement.j), (F, agreement.f))
 
 
 def picture_scores(
@@ -114,11 +113,19 @@ def movie_scores(
             (repeated, answer.baseline_agreement),
         ):
             if agreement is not None:
-                scores += [
-                    replace(score, measure=measure, score=value, absent=None)
-                    for measure, value in parts(agreement)
-                ]
+                scores.append(_with_agreement(score, agreement))
     return scores
+
+
+def _with_agreement(score: Score, agreement: Agreement) -> Score:
+    return replace(
+        score,
+        measure=J_AND_F,
+        score=agreement.j_and_f,
+        j=agreement.j,
+        f=agreement.f,
+        absent=None,
+    )
 
 
 def whole_scores(data: str, model: str, answer: WholeAnswer) -> list[Score]:
@@ -159,24 +166,24 @@ def dialogue_scores(
     talk: Dialogue,
     *,
     kind: str,
-    count: int,
+    counts: Sequence[int],
 ) -> list[Score]:
-    """Return J and F of an object when up to `count` frames were clicked on."""
-    answers = (
-        (model, talk.after(count), min(count, len(talk.frames))),
-        (repeated(model), talk.baseline, 1),
-    )
-    return [
-        Score(
+    """Return J&F of an object when up to so many frames were clicked on.
+
+    The first answer, repeated, stands beside the last of `counts`.
+    """
+    scores = []
+    for count in counts:
+        common = Score(
             data=data,
             item=item,
             object_id=object_id,
-            model=called,
+            model=model,
             task=f"{kind}, {count} frame{'s' * (count > 1)}",
-            measure=measure,
-            score=value,
-            prompted=prompted,
+            measure=J_AND_F,
+            score=0.0,
+            prompted=min(count, len(talk.frames)),
         )
-        for called, agreement, prompted in answers
-        for measure, value in parts(agreement)
-    ]
+        scores.append(_with_agreement(common, talk.after(count)))
+    first = replace(common, model=repeated(model), prompted=1)
+    return [*scores, _with_agreement(first, talk.baseline)]

@@ -280,11 +280,7 @@ def _dialogues(
                 if talk is None:
                     yield None
                     continue
-                scores = [
-                    score
-                    for count in shown
-                    for score in dialogue_scores(
-                        job.data, movie.name, name, k, talk, kind=kind, count=count
-                    )
-                ]
+                scores = dialogue_scores(
+                    job.data, movie.name, name, k, talk, kind=kind, counts=shown
+                )
                 yield Finding(scores=tuple(scores), cases={kind: talk.case})
