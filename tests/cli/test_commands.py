@@ -17,7 +17,10 @@ from napari_sam2.cli.contact_sheet import colour, outline, write_contact_sheet
 from napari_sam2.stacks import open_stack
 
 
-@pytest.mark.parametrize("command", ["demo", "track", "models", "train", "finetune"])
+@pytest.mark.parametrize(
+    "command",
+    ["demo", "track", "export", "evaluate", "models", "train", "finetune"],
+)
 def test_every_command_has_help(command, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([command, "--help"])
