@@ -111,7 +111,7 @@ def test_json_is_one_line_and_says_what_is_left_out(data, tmp_path, capsys):
     assert [row["task"] for row in document["rows"]] == ["box", "box"]
     assert {score["item"] for score in document["scores"]} == {"t0"}
     assert len(document["left_out"]) == 1
-    assert printed.err.startswith("Left out: t4: frames (T, Y, X)")
+    assert printed.err.startswith("Left out: t4: Frames (T, Y, X)")
     assert len(printed.err.splitlines()) == 1
 
 
@@ -135,6 +135,22 @@ def test_interrupted_runs_keep_what_was_measured(
     assert document["interrupted"]
     assert len(document["scores"]) == (3 if times == 1 else 0)
     assert "not everything was measured" in capsys.readouterr().err
+
+
+def test_a_crash_keeps_what_was_measured(data, tmp_path, monkeypatch):
+    real = evaluate.measure
+
+    def until_the_first(*args):
+        yield next(real(*args))
+        raise MemoryError
+
+    monkeypatch.setattr(evaluate, "measure", until_the_first)
+    options = ["--tasks", "box", "--quiet", "--output", str(tmp_path)]
+    with pytest.raises(MemoryError):
+        main(["evaluate", str(data / "stills"), *options])
+    document = json.loads((tmp_path / "results.json").read_text())
+    assert document["interrupted"]
+    assert len(document["scores"]) == 2
 
 
 @pytest.mark.parametrize(

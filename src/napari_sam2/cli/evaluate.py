@@ -13,16 +13,14 @@ from tqdm import tqdm
 
 from napari_sam2.cli.following import gentle_interrupt
 from napari_sam2.cli.track import EXIT_INTERRUPTED, counted
-from napari_sam2.evaluation.datasets import DataError, find_data
+from napari_sam2.evaluation.datasets import find_data
 from napari_sam2.evaluation.report import as_text
 from napari_sam2.evaluation.results import Results
 from napari_sam2.evaluation.tasks import Settings, measure, plan
 from napari_sam2.model import load_model
-from napari_sam2.stacks import FrameReadError, StackError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
 
     from napari_sam2.cli.following import Interruption
     from napari_sam2.evaluation.datasets import DataSet
@@ -53,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
         )
     models = {name: load_model(name, device=args.device) for name in args.model}
     results = Results(models=models, sets=sets, settings=settings)
+    if output is not None:  # not after hours of work
+        output.mkdir(parents=True, exist_ok=True)
     with (
         gentle_interrupt() as interruption,
         tqdm(
@@ -64,10 +64,14 @@ def run(args: argparse.Namespace) -> int:
         ) as bar,
     ):
         try:
-            for _ in work(results, jobs, bar, interruption):
-                pass
+            work(results, jobs, bar, interruption)
         except KeyboardInterrupt:  # the second one
             interruption.seen = True
+        except BaseException:
+            results.interrupted = True
+            if output is not None:
+                results.write(output)
+            raise
         results.interrupted = interruption.seen
     report(results, output, as_json=args.json)
     return EXIT_INTERRUPTED if results.interrupted else 0
@@ -75,25 +79,25 @@ def run(args: argparse.Namespace) -> int:
 
 def work(
     results: Results, jobs: list[Job], bar: tqdm[None], interruption: Interruption
-) -> Iterator[None]:
-    """Do all jobs with every model, until Ctrl-C."""
+) -> None:
+    """Do all jobs with every model, until Ctrl-C; leave out what cannot be read."""
     for name, model in results.models.items():
         for job in jobs:
-            bar.set_postfix_str(f"{name}, {job.files.name}: {', '.join(job.tasks)}")
-            try:
-                with contextlib.closing(
-                    measure(model, name, job, results.settings)
-                ) as steps:
-                    for finding in steps:
+            what = f"{name}, {job.files.name}: {', '.join(job.tasks)}"
+            steps = measure(model, name, job, results.settings)
+            with contextlib.closing(steps):
+                try:
+                    for count, finding in enumerate(steps, start=1):
                         if finding is not None:
                             results.add(name, job.data, finding)
                         if interruption.seen:
                             return
+                        bar.set_postfix_str(f"{what}, step {count}", refresh=False)
                         bar.update(0)
-                        yield
-            except (DataError, StackError, FrameReadError) as error:
-                if str(error) not in results.left_out:
-                    results.left_out.append(str(error))
+                except (ValueError, OSError) as error:
+                    reason = f"{job.files.name}: {error}"
+                    if reason not in results.left_out:
+                        results.left_out.append(reason)
             bar.update()
 
 

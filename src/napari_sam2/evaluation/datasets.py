@@ -92,7 +92,7 @@ class LabelledFiles:
         else:
             planes = [read_labels(path) for path in self.labels]
             if len({plane.shape for plane in planes}) > 1:
-                raise DataError(f"{self.name}: its labels differ in size.")
+                raise DataError("The labels differ in size from frame to frame.")
             labels = np.stack(planes)
         axes = self._check(labels.shape)
         parents = {} if self.tracks is None else read_parents(self.tracks)
@@ -111,9 +111,7 @@ class LabelledFiles:
     def _check(self, shape: tuple[int, ...]) -> str | None:
         """Say which axes make the image fit its labels, or that none do."""
         if len(shape) != 3:
-            raise DataError(
-                f"{self.name}: labels must be (Y, X) or (T, Y, X), not {shape}."
-            )
+            raise DataError(f"Labels must be (Y, X) or (T, Y, X), not {shape}.")
         sizes = []
         for axes in (None, "TYX"):
             try:
@@ -121,12 +119,12 @@ class LabelledFiles:
                     if stack.shape == shape:
                         return axes
                     sizes.append(stack.shape)
-            except (StackError, ValueError) as error:
+            except StackError:
                 if axes is None:
-                    raise DataError(f"{self.name}: {error}") from error
+                    raise
         raise DataError(
-            f"{self.name}: frames (T, Y, X) are {sizes[0]} but labels {shape}; give "
-            "labels of the same pixels."
+            f"Frames (T, Y, X) are {sizes[0]} but labels {shape}; give labels of the "
+            "same pixels."
         )
 
 
