@@ -28,12 +28,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from skimage import io, measure
 
 from napari_sam2.evaluation.cases import draw_cases
-from napari_sam2.evaluation.datasets import spread
+from napari_sam2.evaluation.datasets import find_data, spread
 from napari_sam2.evaluation.movies import LabelledMovie, evaluate_movie
 from napari_sam2.evaluation.pictures import LabelledPicture, evaluate_pictures
 from napari_sam2.evaluation.report import (
@@ -110,13 +109,9 @@ def volumes(
 
 def davis(data_dir: Path) -> Iterator[LabelledMovie]:
     """Return natural videos whose single object is annotated on every frame."""
-    for clip in sorted((data_dir / "davis_val_480p").glob("*/")):
-        masks = [io.imread(path) > 0 for path in sorted(clip.glob("masks/*.png"))]
-        yield LabelledMovie(
-            name=clip.name,
-            image=clip / "frames",
-            labels=np.stack(masks).astype(np.uint8),
-        )
+    folder = data_dir / "davis_val_480p"
+    if folder.is_dir():
+        yield from (files.read_movie() for files in find_data(folder).movies)
 
 
 def measure_set(

@@ -176,12 +176,15 @@ def test_a_folder_of_folders_is_one_data_set(data, capsys):
     assert "2 pictures and 1 movie with labels" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("option", ["--max-objects", "--max-pictures", "--seed"])
-def test_numbers_are_checked(capsys, option):
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--max-objects", "-1"), ("--seed", "x"), ("--max-frames", "0")],
+)
+def test_numbers_are_checked(capsys, option, value):
     with pytest.raises(SystemExit) as stopped:
-        main(["evaluate", "somewhere", option, "-1"])
+        main(["evaluate", "somewhere", option, value])
     assert stopped.value.code == 2
-    assert "must not be negative" in capsys.readouterr().err
+    assert f"{value} is not a whole number" in capsys.readouterr().err
 
 
 def test_folders_of_one_name_are_told_apart(data, tmp_path, capsys):

@@ -95,8 +95,11 @@ class Conversation:
         self._n_clicks = n_clicks
         self.start = int(truth.any((1, 2)).argmax())
         self.given: dict[int, list[Click]] = {}
+
+    def begin(self) -> Mask:
+        """Click on the first frame that shows the object; return the (Y, X) answer."""
         self._ask(self.start)
-        self.first = self.found[0]
+        return np.array(self.found[0])
 
     @property
     def truth(self) -> Mask:
@@ -233,13 +236,14 @@ def converse(
         Conversation(model, stack, truth, n_clicks=n_clicks)
     ) as talk:
         agreements = []
+        first = talk.begin()
         steps = talk.online(n_frames) if online else talk.offline(n_frames)
         for agreement in steps:
             if agreement is None:
                 yield None
             else:
                 agreements.append(agreement)
-        repeated = np.broadcast_to(talk.first, talk.truth.shape)
+        repeated = np.broadcast_to(first, talk.truth.shape)
         yield Dialogue(
             name=name,
             frames=tuple(talk.given),
