@@ -9,10 +9,10 @@ import zarr
 from napari_sam2.stacks import (
     ExportError,
     StackError,
-    exports,
     open_labels_store,
     open_stack,
     save_labels,
+    tiff_writing,
 )
 
 LABELS = np.random.default_rng(0).integers(0, 900, (5, 40, 50)).astype(np.uint16)
@@ -103,7 +103,7 @@ def test_imagej_opens_it_as_a_hyperstack(tmp_path):
 
 
 def test_what_does_not_fit_classic_tiff_becomes_bigtiff(tmp_path, monkeypatch):
-    monkeypatch.setattr(exports, "CLASSIC_TIFF_BYTES", 1000)
+    monkeypatch.setattr(tiff_writing, "CLASSIC_TIFF_BYTES", 1000)
     with tifffile.TiffFile(save_labels(LABELS, tmp_path / "out.tif")) as tiff:
         assert tiff.is_bigtiff
         assert np.array_equal(tiff.asarray(), LABELS)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_sam2.cli.arguments import parse_fixed, parse_frames
 from napari_sam2.cli.following import Followed, follow
 from napari_sam2.model import load_model
 from napari_sam2.stacks import FrameReadError, open_stack, save_labels
@@ -113,32 +113,6 @@ def checked_output(output: str, source: str) -> Path:
             f"--output {output} is a folder with other things in it; give a new name."
         )
     return path
-
-
-def parse_fixed(given: list[str]) -> dict[str, int] | None:
-    """Return ``["Z=3"]`` as ``{"Z": 3}``."""
-    fixed = {}
-    for text in given:
-        found = re.fullmatch(r"([A-Za-z])=(\d+)", text.strip())
-        if not found:
-            raise ValueError(f"--fixed {text} is not of the form Z=3.")
-        fixed[found[1].upper()] = int(found[2])
-    return fixed or None
-
-
-def parse_frames(given: str | None, n_frames: int) -> range | None:
-    """Return ``"10:20"`` as ``range(10, 20)``, within the movie."""
-    if given is None:
-        return None
-    found = re.fullmatch(r"(\d*):(\d*)", given.strip())
-    if not found:
-        raise ValueError(f"--frames {given} is not of the form START:STOP, e.g. 0:100.")
-    start, stop = int(found[1] or 0), int(found[2] or n_frames)
-    if not 0 <= start < stop <= n_frames:
-        raise ValueError(
-            f"--frames {given} does not lie within the movie's 0:{n_frames}."
-        )
-    return range(start, stop)
 
 
 def read_masks(path: str, frame_idx: int, stack: Stack) -> list[MaskPrompt]:

@@ -1,5 +1,6 @@
 """zarr arrays (formats 2 and 3) and OME-Zarr images (0.1 to 0.5)."""
 
+import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,7 +13,7 @@ from napari_sam2.stacks.errors import StackError
 from napari_sam2.stacks.metadata import ngff_axes, ngff_info
 from napari_sam2.stacks.source import ArraySource, Info, array_source, short_name
 
-__all__ = ["looks_like_zarr", "open_zarr", "open_zarr_levels"]
+__all__ = ["is_zarr_array", "looks_like_zarr", "open_zarr", "open_zarr_levels"]
 
 MARKERS = ("zarr.json", ".zarray", ".zgroup")
 
@@ -20,6 +21,17 @@ MARKERS = ("zarr.json", ".zarray", ".zgroup")
 def looks_like_zarr(path: Path) -> bool:
     """Tell whether a folder is a zarr array or group."""
     return any((path / marker).is_file() for marker in MARKERS)
+
+
+def is_zarr_array(path: Path) -> bool:
+    """Tell whether a folder is one zarr array, and no group of several."""
+    if (path / ".zarray").is_file():
+        return True
+    try:
+        says = json.loads((path / "zarr.json").read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(says, dict) and says.get("node_type") == "array"
 
 
 def open_zarr(path: Path) -> ArraySource:

@@ -7,25 +7,10 @@ from typing import TYPE_CHECKING
 
 from napari.utils.colormaps import CyclicLabelColormap
 
+from napari_sam2.stacks.colours import PALETTE
+
 if TYPE_CHECKING:
     import numpy as np
-
-# Bright on dark pictures, neighbours far apart in hue, no two that the commonest
-# colour blindness confuses next to each other.
-PALETTE = (
-    "#ffb000",
-    "#38b6ff",
-    "#ff5fa2",
-    "#5ad45a",
-    "#b78cff",
-    "#ff7043",
-    "#2ee6d6",
-    "#f4f06c",
-    "#7d9bff",
-    "#d0a37a",
-    "#9be65a",
-    "#ff8bd0",
-)
 
 
 @cache

@@ -1,0 +1,76 @@
+"""Arguments that several commands understand alike."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def parse_fixed(given: list[str]) -> dict[str, int] | None:
+    """Return ``["Z=3"]`` as ``{"Z": 3}``."""
+    fixed = {}
+    for text in given:
+        found = re.fullmatch(r"([A-Za-z])=(\d+)", text.strip())
+        if not found:
+            raise ValueError(f"--fixed {text} is not of the form Z=3.")
+        fixed[found[1].upper()] = int(found[2])
+    return fixed or None
+
+
+def parse_frames(given: str | None, n_frames: int) -> range | None:
+    """Return ``"10:20"`` as ``range(10, 20)``, within the movie."""
+    if given is None:
+        return None
+    found = re.fullmatch(r"(\d*):(\d*)", given.strip())
+    if not found:
+        raise ValueError(f"--frames {given} is not of the form START:STOP, e.g. 0:100.")
+    start, stop = int(found[1] or 0), int(found[2] or n_frames)
+    if not 0 <= start < stop <= n_frames:
+        raise ValueError(
+            f"--frames {given} does not lie within the movie's 0:{n_frames}."
+        )
+    return range(start, stop)
+
+
+def add_image_options(command: argparse.ArgumentParser, name: str) -> None:
+    """Add what says how an image is opened."""
+    command.add_argument(
+        "--axes", help=f"axes of {name} as stored, e.g. TYX, ZYX, TCYX, YXC"
+    )
+    command.add_argument(
+        "--fixed",
+        action="append",
+        default=[],
+        metavar="AXIS=N",
+        help="keep a further axis at one position, e.g. Z=3 (may be repeated)",
+    )
+    command.add_argument(
+        "--channels",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="up to three channels, used as red, green and blue",
+    )
+    command.add_argument(
+        "--contrast-limits",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="grey levels shown as black and white (default: robust percentiles)",
+    )
+
+
+def add_model_options(command: argparse.ArgumentParser) -> None:
+    """Add what says which model to use, and where it computes."""
+    command.add_argument(
+        "--model",
+        default="nano",
+        metavar="NAME|PATH",
+        help="a model of 'napari-sam2 models', or a checkpoint file (default: nano)",
+    )
+    command.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda or mps (default: auto)"
+    )
