@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_sam2.cli import parser
+from napari_sam2.cli import learning_arguments
 from napari_sam2.evaluation.cases import Case, Gallery, choose_cases, cut_out
 from napari_sam2.evaluation.datasets import DataSet, LabelledFiles
 from napari_sam2.evaluation.pictures import LabelledPicture, evaluate_whole
@@ -38,7 +38,7 @@ DATA = DataSet(
 
 
 def test_the_command_line_offers_all_tasks() -> None:
-    assert parser.TASKS == TASKS
+    assert learning_arguments.TASKS == TASKS
 
 
 def test_jobs_are_what_the_data_is_good_for() -> None:
