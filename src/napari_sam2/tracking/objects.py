@@ -162,6 +162,16 @@ class TrackedObject:
         else:
             self.stale[first:last] = FROM_BOTH
 
+    def outdated(self) -> NDArray[np.bool_]:
+        """Return (T,) where the anchor that a frame was tracked from has changed.
+
+        A new anchor on the other side makes such frames stale but not outdated.
+        """
+        sides = np.array([FROM_BOTH, FROM_BEFORE, FROM_AFTER], np.uint8)
+        outdated: NDArray[np.bool_] = (self.stale & sides[self.tracked]) > 0
+        outdated[self.anchors] = False
+        return outdated
+
     def pending(self, frame_idx: int) -> bool:
         """Whether a frame has prompts that are not in its answer yet."""
         return self.answered.get(frame_idx, 0) < len(self.said(frame_idx))

@@ -123,6 +123,8 @@ class Replay:
             session.clear_prompts(entry["object"], entry["frame"])
         elif what == "remove":
             session.remove_object(entry["object"])
+        elif what == "name":
+            session.rename(entry["object"], entry["name"])
         elif what in ("lock", "unlock", "open"):
             apply(session._state, entry)  # locks with the masks of then
         elif what == "swap":

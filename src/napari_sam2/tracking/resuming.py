@@ -203,6 +203,8 @@ def apply(state: SessionState, entry: dict[str, Any]) -> None:
         state.clear_prompts(entry["object"], entry["frame"])
     elif what == "remove":
         state.remove(entry["object"])
+    elif what == "name":
+        state.rename(entry["object"], entry["name"])
     elif what == "lock":
         state.lock(_masks(entry))
     elif what == "unlock":

@@ -15,7 +15,7 @@ from napari_sam2.tracking.estimate import Workload, estimate
 from napari_sam2.tracking.planning import check_frames
 from napari_sam2.tracking.prompt_json import prompt_to_json
 from napari_sam2.tracking.prompts import MaskPrompt, PromptError
-from napari_sam2.tracking.session_prompts import PromptedSession
+from napari_sam2.tracking.session_review import ReviewedSession
 from napari_sam2.tracking.timing import time_model
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from napari_sam2.tracking.planning import Direction
 
 
-class Session(PromptedSession):
+class Session(ReviewedSession):
     """Prompted objects in one stack, segmented frame by frame.
 
     One thread at a time may drive a session; reading its labels is always safe.
@@ -203,26 +203,6 @@ class Session(PromptedSession):
         self._state.unlock(object_id, wanted)
         self._log({"do": "unlock", "object": object_id, "frames": wanted})
 
-    def locked(self, object_id: int) -> list[int]:
-        """Return the frames in which an object is locked, in order.
-
-        Raises
-        ------
-        KeyError
-            If there is no such object.
-        """
-        return sorted(self._state.get(object_id).locked)
-
-    def stale(self, object_id: int) -> list[int]:
-        """Return the frames in which an object is yet to be tracked (again).
-
-        Raises
-        ------
-        KeyError
-            If there is no such object.
-        """
-        return [int(t) for t in np.flatnonzero(self._state.get(object_id).stale)]
-
     def swap(self, first: int, second: int, start: int = 0) -> None:
         """Let two objects trade places from a frame on: their identities were mixed up.
 
@@ -339,26 +319,6 @@ class Session(PromptedSession):
     def redo(self) -> str | None:
         """Do again what `undo` took back last; see there."""
         return self._turn(undo=False)
-
-    def undo_frames(self) -> list[int]:
-        """Return the frames whose labels `undo` would change."""
-        done = self._state.history.done
-        return done[-1].frames if done else []
-
-    @property
-    def position(self) -> int:
-        """How many steps were done and not taken back, forgotten ones included."""
-        return self._state.history.position
-
-    @property
-    def undoable(self) -> list[str]:
-        """What `undo` would take back, the latest last."""
-        return [step.name for step in self._state.history.done]
-
-    @property
-    def redoable(self) -> list[str]:
-        """What `redo` would do again, the next last."""
-        return [step.name for step in self._state.history.undone]
 
     def _turn(self, *, undo: bool) -> str | None:
         step = self._state.turn(undo=undo)

@@ -46,10 +46,13 @@ class ObjectState:
         The object; None if it was not there.
     scores
         Its rows of the score table, packed.
+    name
+        Empty if it has none.
     """
 
     found: Snapshot | None
     scores: bytes
+    name: str = ""
 
 
 @dataclass(kw_only=True)
@@ -69,6 +72,8 @@ class SessionState:
         is cleared.
     removed
         Ids that were deleted everywhere.
+    names
+        What the user calls objects, by id, where they have names.
     scores
         What the network said of each object and frame.
     history
@@ -80,6 +85,7 @@ class SessionState:
     objects: dict[int, TrackedObject] = field(default_factory=dict)
     drawn: dict[int, NDArray[np.bool_]] = field(default_factory=dict)
     removed: set[int] = field(default_factory=set)
+    names: dict[int, str] = field(default_factory=dict)
     scores: ScoreTable = field(init=False)
     history: History = field(default_factory=History)
 
@@ -111,6 +117,7 @@ class SessionState:
             i: ObjectState(
                 found=self.objects[i].snapshot() if i in self.objects else None,
                 scores=_packed(*self.scores.snapshot(i)),
+                name=self.names.get(i, ""),
             )
             for i in object_ids
         }
@@ -130,6 +137,7 @@ class SessionState:
         other = self._snapshots(step.states)
         for object_id, before in step.states.items():
             self.scores.restore(object_id, _unpacked(before.scores))
+            self._call(object_id, before.name)
             if before.found is None:
                 self.objects.pop(object_id, None)
             else:
@@ -212,8 +220,19 @@ class SessionState:
         self.begin(f"delete {object_id}", [object_id])
         self.objects.pop(object_id, None)
         self.removed.add(object_id)
+        self.names.pop(object_id, None)
         self.scores.forget(object_id)
         return self.frames_drawn(object_id)
+
+    def rename(self, object_id: int, name: str) -> None:
+        """Give an object a name, or take it away with an empty one."""
+        self.begin(f"name of {object_id}", [object_id])
+        self._call(object_id, name)
+
+    def _call(self, object_id: int, name: str) -> None:
+        self.names.pop(object_id, None)
+        if name:
+            self.names[object_id] = name
 
     def lock(self, masks: Sequence[MaskPrompt]) -> None:
         """Keep the masks of one object in some frames as they are."""
