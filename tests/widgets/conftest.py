@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from napari_sam2.tracking.review import ObjectReview
 from napari_sam2.widgets.engine import (
     Catalogue,
     FrameNews,
+    FramePrompts,
     ModelInfo,
     ObjectNews,
-    Undone,
+    Standing,
 )
 from napari_sam2.widgets.labels_volume import LabelsVolume
 from napari_sam2.widgets.track_widget import TrackWidget
@@ -43,8 +45,14 @@ class DiskEngine:
         self.frames_done: list[int] = []
         self.fresh: set[int] = set()
         self.told: dict[object, object] = {}
-        self.runs: list[tuple[list[int], np.ndarray]] = []
+        self.prompts: dict[tuple[int, int], FramePrompts] = {}
+        self.names: dict[int, str] = {}
+        self.scores: dict[tuple[int, int], ObjectNews] = {}
+        self.outdated: set[tuple[int, int]] = set()
         self.locked: set[tuple[int, int]] = set()
+        self.edits: list[object] = []
+        self.done: list[tuple[str, dict]] = []
+        self.undone: list[tuple[str, dict]] = []
         self.shelved = None
         self.closed = False
         self.fail: Exception | None = None
@@ -58,6 +66,123 @@ class DiskEngine:
             self.requests.append(request)
         if self.fail is not None:
             raise self.fail
+        if request is not None and request.prompts != self.prompts:
+            self._begin(request, "click")
+            now, before = request.prompts, self.prompts
+            changed = {k for k in {*now, *before} if now.get(k) != before.get(k)}
+            self.prompts = dict(now)
+            for key in changed - set(now):
+                self.scores.pop(key, None)
+            ids = {object_id for object_id, _ in changed}
+            fixed = {*now, *self.masks, *self.locked}
+            self.outdated |= {k for k in self.scores if k[0] in ids and k not in fixed}
+
+    STATE = ("prompts", "masks", "names", "scores", "outdated", "locked", "fresh")
+
+    def _state(self, request) -> dict:
+        state = {name: getattr(self, name).copy() for name in self.STATE}
+        return {**state, "labels": np.array(self._volume(request).array)}
+
+    def _begin(self, request, what: str) -> None:
+        self.done.append((what, self._state(request)))
+        self.undone.clear()
+
+    def turn(self, request, *, undo):
+        self._check(request)
+        source, other = (self.done, self.undone)[:: 1 if undo else -1]
+        if not source:
+            return None
+        what, before = source.pop()
+        other.append((what, self._state(request)))
+        self._volume(request).array[...] = before.pop("labels")
+        for name, value in before.items():
+            setattr(self, name, value)
+        return self._standing(request, what)
+
+    def review(self, request, object_ids):
+        self._check(request)
+        return self._reviews(request, object_ids)
+
+    def _reviews(self, request, object_ids):
+        n_frames = request.target.n_frames
+        return {
+            object_id: self._review(object_id, n_frames)
+            for object_id in object_ids
+            if any(key[0] == object_id for key in {*self.prompts, *self.masks})
+        }
+
+    def _review(self, object_id, n_frames) -> ObjectReview:
+        confidence = np.full(n_frames, np.nan, np.float32)
+        area, flags = np.zeros(n_frames, np.int32), np.zeros(n_frames, np.uint8)
+        for (i, t), news in self.scores.items():
+            if i == object_id:
+                confidence[t], area[t], flags[t] = (
+                    news.confidence,
+                    news.area,
+                    news.flags,
+                )
+        marks = []
+        for keys in ({*self.prompts, *self.masks}, self.locked, self.outdated):
+            marks.append(np.zeros(n_frames, bool))
+            marks[-1][[t for i, t in keys if i == object_id]] = True
+        return ObjectReview(
+            confidence=confidence,
+            area=area,
+            flags=flags,
+            prompted=marks[0],
+            locked=marks[1],
+            outdated=marks[2],
+        )
+
+    def _standing(self, request, what) -> Standing:
+        ids = {object_id for object_id, _ in {*self.prompts, *self.masks}}
+        return Standing(
+            what=what,
+            prompts=dict(self.prompts),
+            masks=tuple(self.masks),
+            objects=self._reviews(request, ids),
+            names=dict(self.names),
+        )
+
+    def edit(self, request, edit):
+        self._check(request)
+        self._begin(request, edit.verb)
+        self.edits.append(edit)
+        keys = {(edit.object_id, t) for t in edit.frames}
+        store = self._volume(request).store(request.target)
+        if edit.verb == "lock":
+            self.locked |= keys
+        elif edit.verb == "unlock":
+            self.locked -= keys
+        elif edit.verb == "rename":
+            self.names[edit.object_id] = edit.name
+        elif edit.verb == "remove":
+            self._forget_object(edit.object_id)
+            self._volume(request).erase(edit.object_id, request.target)
+        elif edit.verb == "merge":
+            self._forget_object(edit.object_id)
+            for t in range(len(store)):
+                plane = store.read(t)
+                plane[plane == edit.object_id] = edit.other
+                store.write(t, plane)
+        else:
+            for t in edit.frames:
+                plane = store.read(t)
+                mine, theirs = plane == edit.object_id, plane == edit.other
+                plane[mine], plane[theirs & (edit.other > 0)] = (
+                    edit.other,
+                    edit.object_id,
+                )
+                store.write(t, plane)
+                if edit.verb == "absent":
+                    self.masks[edit.object_id, t] = np.zeros(plane.shape, bool)
+                    self.prompts.pop((edit.object_id, t), None)
+        return self._standing(request, edit.verb)
+
+    def _forget_object(self, object_id) -> None:
+        for name in ("prompts", "masks", "scores"):
+            kept = {k: v for k, v in getattr(self, name).items() if k[0] != object_id}
+            setattr(self, name, kept)
 
     def catalogue(self) -> Catalogue:
         assert threading.current_thread() is not MAIN
@@ -102,6 +227,8 @@ class DiskEngine:
                 inside = inside | disk if label else inside & ~disk
             plane[inside] = object_id
             objects[object_id] = ObjectNews(confidence=0.9, area=int(inside.sum()))
+            self.scores[object_id, frame_idx] = objects[object_id]
+            self.outdated.discard((object_id, frame_idx))
         store.write(frame_idx, plane)
         return FrameNews(frame_idx=frame_idx, objects=objects)
 
@@ -143,23 +270,9 @@ class DiskEngine:
         self._check(request)
         return "12 frames × 1 object: 1 MB of memory, about 1 s"
 
-    def undo_propagation(self, request):
-        self._check(request)
-        if not self.runs:
-            return None
-        frames, before = self.runs.pop()
-        self._volume(request).array[...] = before
-        self.fresh -= set(frames)
-        return Undone(frames=tuple(frames), news=())
-
     def earlier(self, request):
         self._check(request)
         return self.shelved
-
-    def toggle_lock(self, request, object_id, frame_idx):
-        self._check(request)
-        self.locked ^= {(object_id, frame_idx)}
-        return (object_id, frame_idx) in self.locked
 
     def propagate(self, request, direction, frames, *, everything):
         self._check(request)
@@ -167,7 +280,7 @@ class DiskEngine:
         walk = self._todo(request, direction, frames, everything)
         if self.told != request.prompts:
             self.told, self.fresh = dict(request.prompts), set()
-        self.runs.append((walk, np.array(self._volume(request).array)))
+        self._begin(request, f"{direction} propagation")
         for frame in walk:
             if self.seconds:
                 time.sleep(self.seconds)
@@ -183,14 +296,10 @@ class DiskEngine:
             ids = tuple(int(i) for i in np.unique(pixels) if i)
         else:
             ids = (painted.selected,)
+        self._begin(request, "mask")
         for object_id in ids:
             self.masks[object_id, frame_idx] = pixels == object_id
         return ids
-
-    def remove_object(self, request, object_id):
-        self._check(request)
-        self.masks = {k: v for k, v in self.masks.items() if k[0] != object_id}
-        self._volume(request).erase(object_id, request.target)
 
     def forget(self, target):
         self._check()

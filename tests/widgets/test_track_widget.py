@@ -13,10 +13,9 @@ from napari.layers import Labels, Points
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
-from napari_sam2.tracking.prompts import BoxPrompt, PointPrompt
 from napari_sam2.tracking.shelf import Earlier
 from napari_sam2.widgets import messages
-from napari_sam2.widgets.engine import FrameNews, FramePrompts, ObjectNews, Recovered
+from napari_sam2.widgets.engine import FramePrompts, ObjectNews, Recovered
 
 DEAF_SECONDS = 0.15  # 50 ms is what we want; machines that test are busy
 
@@ -107,7 +106,7 @@ def test_follow_fills_frames(bench, viewer, direction, frames):
     assert "Done" in bench.status
     for t in frames:
         assert bench.labels[t, 20, 30 + t - 4] == 1
-    assert bench.place.rows[1].found.keys() == set(frames)
+    assert bench.place.cells[1].found == list(frames)
 
 
 def test_follow_keeps_to_the_range(bench):
@@ -379,15 +378,14 @@ def test_a_following_is_taken_back_and_then_the_click(bench):
     bench.click(0, 20, 20)
     bench.widget.follow("forward")
     bench.settle()
-    assert len(bench.place.rows[1].found) == 12
+    assert len(bench.place.cells[1].found) == 12
     bench.click(4, 30, 30)
     bench.widget.follow("forward")
     bench.settle()
-    after_click = bench.place.prompts.count
     bench.widget.undo()  # the second following
     bench.settle()
-    assert bench.status == messages.UNDONE_RUN
-    assert bench.place.prompts.count == after_click
+    assert bench.status == messages.turned("forward propagation", undo=True)
+    assert len(bench.place.prompts.points.data) == 2
     bench.widget.undo()  # the second click
     bench.settle()
     assert len(bench.place.prompts.points.data) == 1
@@ -405,7 +403,7 @@ def test_locking_needs_a_cell(bench):
         bench.widget.panel.lock.click()
         bench.settle()
         assert ((1, 0) in bench.engine.locked) == kept
-        assert bench.status == messages.locked(1, 0, kept=kept)
+        assert "Cell 1 is " + ("<b>locked</b>" if kept else "free") in bench.status
 
 
 def test_doubtful_frames_are_gone_through(bench):
@@ -415,9 +413,8 @@ def test_doubtful_frames_are_gone_through(bench):
     bench.place.go_to(0)
     bench.widget.next_doubtful()
     assert bench.status == messages.NO_DOUBT
-    found = bench.place.rows[1].found
-    found[5] = replace(found[5], confidence=0.3)
-    found[9] = replace(found[9], flagged=True)
+    bench.place.cells[1].confidence[5] = 0.3
+    bench.place.cells[1].flags[9] = 4
     frames = []
     for backward in (False, False, True):
         bench.widget.next_doubtful(backward=backward)
@@ -430,19 +427,19 @@ def test_doubtful_frames_are_gone_through(bench):
 
 def test_earlier_work_is_offered_and_taken_up(viewer, movie, engine, open_bench):
     engine.shelved = Earlier(path=Path("kept.sam2.zarr"), when=0, objects=1, frames=3)
-    prompts = (
-        PointPrompt(object_id=3, frame_idx=2, points=((9, 8), (20, 21)), labels=(1, 0)),
-        BoxPrompt(object_id=3, frame_idx=4, box=(5.0, 6.0, 15.0, 26.0)),
-    )
+    kept = {
+        (3, 2): FramePrompts(points=((9.0, 8.0), (20.25, 21.0)), labels=(1, 0)),
+        (3, 4): FramePrompts(box=(5.0, 6.0, 15.0, 26.0)),
+    }
     found = ObjectNews(confidence=0.4, area=9)
 
     def recover(request, earlier):
         assert earlier is engine.shelved
+        engine.prompts, engine.scores = dict(kept), {(3, 4): found}
+        engine.masks = {(2, 0): np.zeros(movie.shape[1:], bool)}
         return Recovered(
-            array=engine.open(request, 0),
-            prompts=prompts,
-            masks=((2, 0),),
-            news=(FrameNews(frame_idx=4, objects={3: found}),),
+            array=engine.open(replace(request, prompts=kept), 0),
+            standing=engine._standing(request, ""),
         )
 
     engine.recover = recover
@@ -457,12 +454,10 @@ def test_earlier_work_is_offered_and_taken_up(viewer, movie, engine, open_bench)
     assert button.isHidden()
     assert engine.previews == previews  # nothing is computed again
     request = bench.widget.desk.request()
-    assert request.prompts[3, 2] == FramePrompts(
-        points=((9.0, 8.0), (20.0, 21.0)), labels=(1, 0)
-    )
-    assert request.prompts[3, 4].box == (5.0, 6.0, 15.0, 26.0)
+    assert request.prompts == kept
     assert bench.place.masks == {(2, 0)}
-    assert bench.place.rows[3].found == {4: found}
+    assert bench.place.cells[3].found == [4]
+    assert bench.place.cells[3].confidence[4] == pytest.approx(0.4)
     assert bench.status == messages.RECOVERED
     # From here on it is as if the user had done it.
     bench.click(6, 10, 10)

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from napari_sam2.tracking import PromptError
-from napari_sam2.widgets.engine import FramePrompts, ModelChoice, Painted, Request
+from napari_sam2.widgets.engine import (
+    FLAG_WORDS,
+    Edit,
+    FramePrompts,
+    ModelChoice,
+    Painted,
+    Request,
+)
 from napari_sam2.widgets.target import Target
 from napari_sam2.widgets.tracking_engine import TrackingEngine
 
@@ -132,7 +140,7 @@ def test_all_objects_of_other_labels_are_taken(engine, movie):
     labels = engine.open(request, 0)
     engine.preview(request, 0)
     assert (labels[0, 1] == plane).all()
-    engine.remove_object(request, 3)
+    engine.edit(request, Edit(verb="remove", object_id=3))
     assert set(np.unique(labels)) == {0, 4}
 
 
@@ -184,15 +192,133 @@ def test_taking_back_restores_every_pixel(engine, movie):
     engine.preview(second, 3)
     assert engine.frames_to_do(second, "forward", None, everything=False) == 2
     assert follow(engine, second) == [3, 4]
-    undone = engine.undo_propagation(second)
-    assert set(undone.frames) <= {3, 4}
+    undone = engine.turn(second, undo=True)
+    assert undone.what == "forward propagation"
+    assert undone.prompts == second.prompts
+    assert undone.objects[1].outdated.tolist() == [False] * 4 + [True]
     # The correction goes as well, and what was tracked there is back.
-    engine.preview(first, 0)
+    assert engine.turn(second, undo=True).prompts == first.prompts
     np.testing.assert_array_equal(np.array(labels), followed)
     assert engine.frames_to_do(first, "forward", None, everything=False) == 0
-    engine.undo_propagation(first)
+    engine.turn(first, undo=True)
     np.testing.assert_array_equal(np.array(labels), clicked)
-    assert engine.undo_propagation(first) is None
+    assert engine.turn(first, undo=True).prompts == {}
+    assert not np.array(labels).any()
+    none = request_for(movie)
+    assert engine.turn(none, undo=True) is None
+    # And forth again, the whole way.
+    assert engine.turn(none, undo=False).prompts == first.prompts
+    engine.turn(first, undo=False)
+    np.testing.assert_array_equal(np.array(labels), followed)
+    assert engine.turn(first, undo=False).prompts == second.prompts
+    assert engine.turn(second, undo=False).what == "forward propagation"
+    assert engine.turn(second, undo=False) is None
+    assert engine.frames_to_do(second, "forward", None, everything=False) == 0
+
+
+def test_taking_a_click_away_in_the_layer_is_taking_it_back(engine, movie):
+    first = request_for(movie, {(1, 0): click((30.0, 30.0))})
+    second = request_for(movie, {(1, 0): click((30.0, 30.0), (10.0, 50.0))})
+    engine.preview(first, 0)
+    engine.preview(second, 0)
+    engine.preview(first, 0)
+    assert engine.turn(first, undo=False).prompts == second.prompts
+
+
+def test_masks_taken_together_are_taken_back_together(engine, movie):
+    plane = np.zeros((64, 64), np.int32)
+    plane[5:20, 5:20], plane[40:50, 40:50] = 3, 4
+    request = request_for(movie)
+    engine.take_masks(request, 0, lambda: plane)
+    assert engine.turn(request, undo=True).masks == ()
+    assert engine.turn(request, undo=False).masks == ((3, 0), (4, 0))
+
+
+def test_more_steps_than_are_kept_cannot_be_taken_back_in_part(engine, movie):
+    plane = np.zeros((64, 64), np.int32)
+    for number in range(130):
+        plane[number // 8 * 3, number % 8 * 8 : number % 8 * 8 + 4] = number + 1
+    request = request_for(movie)
+    assert len(engine.take_masks(request, 0, lambda: plane)) == 130
+    assert engine.turn(request, undo=True) is None
+
+
+def test_edits_of_cells(engine, movie):
+    def edit(verb, object_id, **more):
+        return engine.edit(request, Edit(verb=verb, object_id=object_id, **more))
+
+    plane = np.zeros((64, 64), np.int32)
+    plane[5:20, 5:20], plane[40:50, 40:50] = 3, 4
+    request = request_for(movie)
+    engine.take_masks(request, 0, lambda: plane)
+    labels = engine.open(request, 0)
+    assert follow(engine, request) == [0, 1, 2, 3, 4]
+    before = np.array(labels)
+
+    assert edit("rename", 3, name="mother").names == {3: "mother"}
+    assert edit("lock", 3, frames=(1, 2)).objects[3].locked.tolist() == [
+        *(False, True, True, False, False)
+    ]
+    swapped = edit("swap", 3, other=4, frames=(2,))
+    assert (3, 2) in swapped.masks
+    assert swapped.objects[4].locked[2]  # the lock went along
+    np.testing.assert_array_equal(labels[2:, 1] == 3, before[2:, 1] == 4)
+    np.testing.assert_array_equal(labels[:2], before[:2])
+    split = edit("split", 4, frames=(3,))
+    assert set(split.objects) == {3, 4, 5}
+    merged = edit("merge", 5, other=4, frames=(0,))
+    assert set(merged.objects) == {3, 4}
+    gone = edit("absent", 4, frames=(1,))
+    assert not (labels[1, 1] == 4).any()
+    assert gone.objects[4].area[1] == 0
+    removed = edit("remove", 4)
+    assert set(removed.objects) == {3}
+    assert not (np.array(labels) == 4).any()
+    for _ in range(7):
+        back = engine.turn(request, undo=True)
+    assert back.names == {}
+    np.testing.assert_array_equal(np.array(labels), before)
+
+
+def test_what_is_cleared_by_an_edit_is_not_said_again(engine, movie):
+    """A click where the cell is not any more goes, and stays away."""
+    request = request_for(movie, {(1, 0): click((30.0, 30.0)), (1, 3): click((9.0, 9))})
+    engine.preview(request, 3)
+    absent = engine.edit(request, Edit(verb="absent", object_id=1, frames=(3,)))
+    assert absent.prompts == {(1, 0): click((30.0, 30.0))}
+    assert absent.masks == ((1, 3),)
+    after = request_for(movie, absent.prompts)
+    assert engine.review(after, [1])[1].prompted.tolist() == [
+        *(True, False, False, True, False)
+    ]
+
+
+def test_names_locks_and_clicks_outlive_another_contrast(kept, movie):
+    engine = kept()
+    request = request_for(movie, {(1, 0): click((30.0, 30.0))})
+    follow(engine, request)
+    engine.edit(request, Edit(verb="rename", object_id=1, name="mother"))
+    engine.edit(request, Edit(verb="lock", object_id=1, frames=(2,)))
+    brighter = Request(
+        model=MODEL,
+        target=replace(request.target, contrast_limits=(0.0, 999.0)),
+        prompts=request.prompts,
+    )
+    seen = engine.review(brighter, [1])[1]
+    assert seen.locked.tolist() == [False, False, True, False, False]
+    undone = engine.turn(brighter, undo=True)
+    assert undone is None  # those deeds were another session's
+    more = replace(brighter, prompts={(1, 0): click((30.0, 30.0), (33.0, 31.0))})
+    engine.preview(more, 0)
+    back = engine.turn(more, undo=True)
+    assert back.prompts == request.prompts
+    assert back.names == {1: "mother"}
+
+
+def test_flags_are_in_words():
+    from napari_sam2.tracking.changes import Flags
+
+    assert set(FLAG_WORDS) == {flag.value for flag in Flags}
 
 
 def test_a_locked_frame_stays(engine, movie):
@@ -201,7 +327,7 @@ def test_a_locked_frame_stays(engine, movie):
     follow(engine, request)
     labels[2, 1] = 0
     labels[2, 1, 5:9, 5:9] = 1
-    assert engine.toggle_lock(request, 1, 2)
+    engine.edit(request, Edit(verb="lock", object_id=1, frames=(2,)))
     again = request_for(movie, {(1, 0): click((30.0, 30.0), (33.0, 30.0))})
     assert follow(engine, again) == [0, 1]
     assert labels[2, 1].sum() == 16
@@ -209,7 +335,8 @@ def test_a_locked_frame_stays(engine, movie):
     more = request_for(movie, {**again.prompts, (1, 2): click((6.0, 6.0))})
     with pytest.raises(PromptError, match="locked in frame 2"):
         engine.preview(more, 2)
-    assert not engine.toggle_lock(more, 1, 2)
+    free = engine.edit(more, Edit(verb="unlock", object_id=1, frames=(2,)))
+    assert free.prompts == more.prompts
     assert engine.preview(more, 2).objects.keys() == {1}
     assert follow(engine, more) == [1, 2, 3, 4]
 
@@ -250,12 +377,18 @@ def test_work_is_there_again_after_a_crash(kept, movie):
     assert (found.objects, found.frames) == (2, 5)
     recovered = second.recover(request_for(again), found)
     np.testing.assert_array_equal(np.array(recovered.array), before)
-    assert recovered.masks == ((4, 2),)
-    assert [n.frame_idx for n in recovered.news] == [0, 1, 2, 3, 4]
-    assert {i for n in recovered.news for i in n.objects} == {1, 4}
+    standing = recovered.standing
+    assert standing.masks == ((4, 2),)
+    assert set(standing.objects) == {1, 4}
+    assert not np.isnan(standing.objects[1].confidence).any()
     # The layers' prompts are taken for the session's: nothing is done again.
-    request = request_for(again, prompts)
+    assert standing.prompts == prompts
+    request = request_for(again, standing.prompts)
     assert second.frames_to_do(request, "forward", None, everything=False) == 3
+    # A click given while it was being opened counts.
+    late = {**standing.prompts, (5, 1): click((50.0, 50.0))}
+    assert set(second.review(request_for(again, late), [5])) == {5}
+    second.review(request, [5])
     assert follow(second, request) == [2, 3, 4]
 
 

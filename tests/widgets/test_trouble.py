@@ -201,15 +201,22 @@ def test_keys_do_what_they_say(bench, viewer):
     bound["K"](viewer)
     bench.settle()
     assert bench.engine.locked == {(1, 11)}  # the slider went along
-    bound["Ctrl+Z"](viewer)
+    for key, locked, followed, clicks in (
+        ("Ctrl+Z", False, True, 1),
+        ("Ctrl+Z", False, False, 1),
+        ("Ctrl+Z", False, False, 0),
+        ("Ctrl+Shift+Z", False, False, 1),
+        ("Ctrl+Shift+Z", False, True, 1),
+        ("Ctrl+Shift+Z", True, True, 1),
+    ):
+        bound[key](viewer)
+        bench.settle()
+        assert bool(bench.engine.locked) == locked
+        assert bench.labels[11].any() == followed
+        assert len(bench.place.prompts.points.data) == clicks
+    bound["Ctrl+Shift+Z"](viewer)
     bench.settle()
-    assert not bench.labels[11].any()
-    assert not bench.place.prompts.empty
-    bound["Ctrl+Z"](viewer)
-    bench.settle()
-    assert bench.place.prompts.empty
-    bound["Ctrl+Z"](viewer)
-    assert bench.status == messages.NO_UNDO
+    assert bench.status == messages.NO_REDO
 
 
 def test_two_panels_do_not_disturb_each_other(viewer, movie, open_bench):

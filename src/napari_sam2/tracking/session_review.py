@@ -1,4 +1,4 @@
-"""Looking at a session: locks, what is to be tracked again, names, what can be undone."""
+"""How a session stands: locks, what is to be tracked again, names, undo."""
 
 from __future__ import annotations
 

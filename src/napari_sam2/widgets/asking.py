@@ -9,16 +9,17 @@ from napari.utils.notifications import show_info, show_warning
 from qtpy.QtCore import QTimer
 
 from napari_sam2.widgets import console_lines, messages
-from napari_sam2.widgets.recovering import Recovering
+from napari_sam2.widgets.cells import Cells
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Generator, Mapping
 
     from napari.layers import Labels
     from qtpy.QtWidgets import QProgressBar
 
+    from napari_sam2.tracking.review import ObjectReview
     from napari_sam2.widgets.desk import Desk
-    from napari_sam2.widgets.engine import FrameNews, ModelInfo, Request, Undone
+    from napari_sam2.widgets.engine import FrameNews, ModelInfo, Request
     from napari_sam2.widgets.following import Following
     from napari_sam2.widgets.workplace import Workplace
 
@@ -38,7 +39,7 @@ class Asking:
 
     def __init__(self, desk: Desk, following: Following) -> None:
         self._desk, self._following = desk, following
-        self.recovering = Recovering(desk)
+        self._to_review: set[int] = set()
 
     def look_around(self) -> None:
         """Find out which models and devices there are."""
@@ -67,10 +68,12 @@ class Asking:
         shown = place is not None and place.result is not None
         panel.paint_tool.setEnabled(shown)
         if place is None:
-            panel.objects.use({}, 1)
+            panel.objects.use(Cells(1), 1)
+            desk.cells_changed.emit()
             desk.say(messages.NO_IMAGE)
             return
-        panel.objects.use(place.rows, place.object_id)
+        panel.objects.use(place.cells, place.object_id)
+        desk.cells_changed.emit()
         last = place.n_frames - 1
         for box, value in ((panel.first, 0), (panel.last, last)):
             box.setRange(0, last)
@@ -111,14 +114,12 @@ class Asking:
         if not changed:
             return
         self._following.stop_quietly()
-        for frame, object_id in changed:
-            if (object_id, frame) not in request.prompts and object_id in place.rows:
-                place.rows[object_id].found.pop(frame, None)
         desk.show_objects()
         frames = [frame for frame, _ in changed]
         here = place.frame(request.target)
         frame = here if here in frames else frames[0]
         object_id = changed[frames.index(frame)][1]
+        self._to_review.update(object_id for _, object_id in changed)
         self._ask(place, request, frame, object_id)
         prompts = request.prompts.get((object_id, frame))
         if prompts is not None:
@@ -148,70 +149,6 @@ class Asking:
         frame = place.frame(request.target)
         take = partial(desk.engine.take_masks, request, frame, place.plane_of(labels))
         self._take(place, request, frame, take, name=str(labels.name))
-
-    def remove_object(self, object_id: int) -> None:
-        """Delete a cell from all frames."""
-        desk, place, request = self._desk, self._desk.place, self._desk.request()
-        if place is None or request is None:
-            return
-        self._following.stop_quietly()
-
-        def done(_: Any) -> None:
-            if place.result is not None:
-                place.result.forget_paint_history()
-                place.result.refresh()
-
-        desk.submit(
-            f"remove {object_id}",
-            partial(desk.engine.remove_object, request, object_id),
-            on_done=done,
-        )
-
-    def undo_run(self) -> None:
-        """Take the last propagation back."""
-        desk, place, request = self._desk, self._desk.place, self._desk.request()
-        if place is None or request is None:
-            return
-        self._following.stop_quietly()
-
-        def done(undone: Undone | None) -> None:
-            if undone is None:
-                desk.say(messages.NO_UNDO)
-                return
-            for frame in undone.frames:
-                for row in place.rows.values():
-                    row.found.pop(frame, None)
-            for news in undone.news:
-                place.note(news, known=None)
-            if place.result is not None:
-                place.result.forget_paint_history()
-                place.result.refresh()
-            desk.show_objects()
-            desk.say(messages.UNDONE_RUN)
-            desk.console("session.undo()")
-
-        work = partial(desk.engine.undo_propagation, request)
-        desk.submit(f"undo {len(place.runs)}", work, on_done=done)
-
-    def toggle_lock(self) -> None:
-        """Keep the current cell as it is in the visible frame, or no longer."""
-        desk, place, request = self._desk, self._desk.place, self._desk.request()
-        if place is None or request is None:
-            return
-        frame, object_id = place.frame(request.target), place.object_id
-        row = place.rows.get(object_id)
-        if row is None or not row.found:
-            desk.say(messages.NOT_FOUND_HERE)
-            return
-        self._following.stop_quietly()
-
-        def done(kept: bool) -> None:
-            desk.say(messages.locked(object_id, frame, kept=kept))
-            verb = "lock" if kept else "unlock"
-            desk.console(f"session.{verb}({object_id}, {frame})")
-
-        work = partial(desk.engine.toggle_lock, request, object_id, frame)
-        desk.submit(f"lock {object_id} {frame}", work, on_done=done)
 
     def forget(self, place: Workplace) -> None:
         """Let go of an image that has left the viewer."""
@@ -266,14 +203,28 @@ class Asking:
         if not desk.models.info.here:
             desk.say_what_to_do()
             return
-        engine = desk.engine
+        engine, object_ids = desk.engine, frozenset(self._to_review)
 
-        def work() -> tuple[Any, FrameNews]:
-            return engine.open(request, frame), engine.preview(request, frame)
+        def work() -> Generator[Callable[[], None], None, None]:
+            """Answer with what is to be done about it in the event loop."""
+            array = engine.open(request, frame)
+            reviews = engine.review(request, object_ids)
+            yield partial(self._reviewed, place, object_ids, reviews)
+            news = engine.preview(request, frame)
+            yield partial(self._answered, place, request, object_id, (array, news))
 
-        desk.submit(
-            ASK, work, on_done=partial(self._answered, place, request, object_id)
-        )
+        desk.submit(ASK, work, on_item=_do)
+
+    def _reviewed(
+        self,
+        place: Workplace,
+        object_ids: Collection[int],
+        reviews: Mapping[int, ObjectReview],
+    ) -> None:
+        """Show at once what a prompt has made out of date."""
+        self._to_review.difference_update(object_ids)
+        place.cells.take_some(reviews, object_ids)
+        self._desk.show_objects()
 
     def _take(
         self,
@@ -289,14 +240,17 @@ class Asking:
         self._following.stop_quietly()
         engine = desk.engine
 
-        def work() -> tuple[Any, tuple[int, ...], FrameNews]:
+        def work() -> tuple[Any, Mapping[int, ObjectReview]]:
             ids = take()
-            return engine.open(request, frame), ids, engine.preview(request, frame)
+            array = engine.open(request, frame)
+            engine.preview(request, frame)
+            return array, engine.review(request, ids)
 
-        def done(answer: tuple[Any, tuple[int, ...], FrameNews]) -> None:
-            array, ids, news = answer
+        def done(answer: tuple[Any, Mapping[int, ObjectReview]]) -> None:
+            array, reviews = answer
+            ids = tuple(reviews)
             place.masks.update((object_id, frame) for object_id in ids)
-            place.note(news, known={*request.prompts, *place.masks})
+            place.cells.take_some(reviews, ids)
             desk.show_result(place, array)
             desk.show_objects()
             if name is not None:
@@ -313,7 +267,7 @@ class Asking:
         if place is desk.place:
             desk.show_result(place, array)
             desk.say_what_to_do()
-            self.recovering.look()
+            desk.opened.emit()
 
     def _answered(
         self,
@@ -325,12 +279,16 @@ class Asking:
         array, news = answer
         desk = self._desk
         desk.ready = True
-        place.note(news, known={*request.prompts, *place.masks})
+        place.cells.note(news, known={*request.prompts, *place.masks})
         desk.show_result(place, array)
         desk.show_objects()
         desk.panel.recover.hide()
         if self._following.run is None:
             desk.say(messages.found(news, object_id, n_frames=place.n_frames))
+
+
+def _do(what: Callable[[], None]) -> None:
+    what()
 
 
 def _progress_timer(bar: QProgressBar, arrived: list[int]) -> QTimer:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from napari_sam2.widgets.engine import (
         Direction,
+        Edit,
         FramePrompts,
         ModelChoice,
         PromptKey,
@@ -52,6 +53,27 @@ def prompt_lines(key: PromptKey, prompts: FramePrompts) -> list[str]:
             f"session.add_points({object_id}, {frame}, [{points}], [{labels}])"
         )
     return lines
+
+
+def edit_line(edit: Edit) -> str:
+    """Return the line that does what an edit does."""
+    object_id, frames = edit.object_id, list(edit.frames)
+    first = frames[0] if frames else 0
+    if edit.verb in ("lock", "unlock"):
+        whole = range(first, first + len(frames))
+        where: object = whole if frames == list(whole) else frames
+        if len(frames) == 1:
+            where = first
+        return f"session.{edit.verb}({object_id}, {where})"
+    return {
+        "absent": f"session.add_mask({object_id}, {first}, "
+        "0 * session.labels[0] > 0)  # it is not there",
+        "merge": f"session.merge({object_id}, {edit.other}, {first})",
+        "remove": f"session.remove_object({object_id})",
+        "rename": f"session.rename({object_id}, {edit.name!r})",
+        "split": f"session.split({object_id}, {first})",
+        "swap": f"session.swap({object_id}, {edit.other}, {first})",
+    }[edit.verb]
 
 
 def propagate_lines(direction: Direction, frames: range | None) -> list[str]:

@@ -48,9 +48,18 @@ class Desk(QObject):
         Whether the model is loaded and the image open.
     result_shown : Signal(object)
         A Labels layer was put into the viewer.
+    opened : Signal()
+        The model is loaded and the image is open.
+    cells_changed : Signal()
+        What is known of cells has changed, in any frame.
+    frames_done : Signal(int, int)
+        More is known of the frames from one to another.
     """
 
     result_shown = Signal(object)
+    opened = Signal()
+    cells_changed = Signal()
+    frames_done = Signal(int, int)
 
     def __init__(self, panel: Panel, models: ModelPart, engine: Engine) -> None:
         super().__init__()
@@ -126,6 +135,7 @@ class Desk(QObject):
         if self.place is not None:
             place = self.place
             self.panel.objects.show_prompts(place.sent, place.masks, place.object_id)
+            self.cells_changed.emit()
 
     def show_result(self, place: Workplace, array: Any) -> None:
         """Put the labels into the viewer if they are not there, and draw them."""

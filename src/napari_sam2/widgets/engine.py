@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Collection, Generator, Mapping
 
-    from napari_sam2.tracking.prompts import Prompt
+    from napari_sam2.tracking.review import ObjectReview
     from napari_sam2.tracking.shelf import Earlier
     from napari_sam2.widgets.target import Target
 
@@ -93,7 +93,13 @@ class Catalogue:
     devices: tuple[str, ...]
 
 
-HALF = 0.5
+FLAG_WORDS = {
+    1: "jumps",
+    2: "swells or shrinks",
+    4: "vanishes",
+    8: "lies where another is",
+}
+"""What `ObjectNews.flags` say, by bit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,18 +112,13 @@ class ObjectNews:
         How sure one can be of its mask, or that the object is not there, 0 to 1.
     area : int
         Pixels; 0 where the object is not in the frame.
-    flagged : bool
-        Whether it jumps, swells, shrinks or vanishes there.
+    flags : int
+        Bits of `FLAG_WORDS`.
     """
 
     confidence: float
     area: int
-    flagged: bool = False
-
-    @property
-    def doubtful(self) -> bool:
-        """Whether a person should look at it."""
-        return self.flagged or self.confidence < HALF
+    flags: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,20 +146,29 @@ class Painted:
     areas: Mapping[int, int]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Undone:
-    """What is left after a propagation was taken back.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Standing:
+    """How everything stands, after something was done or taken back.
 
     Attributes
     ----------
-    frames : tuple of int
-        Frames whose labels changed.
-    news : tuple of FrameNews
-        What is known of them now, where anything is.
+    what : str
+        What was done, in words.
+    prompts : mapping of (object_id, frame_idx) to FramePrompts
+        All clicks and boxes.
+    masks : tuple of (object_id, frame_idx)
+        All painted or taken masks.
+    objects : mapping of int to ObjectReview
+        What is known of each object.
+    names : mapping of int to str
+        The names that objects were given.
     """
 
-    frames: tuple[int, ...]
-    news: tuple[FrameNews, ...]
+    what: str
+    prompts: Mapping[PromptKey, FramePrompts]
+    masks: tuple[PromptKey, ...]
+    objects: Mapping[int, ObjectReview]
+    names: Mapping[int, str]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -169,18 +179,40 @@ class Recovered:
     ----------
     array
         The labels, as `Engine.open` gives them.
-    prompts : tuple of Prompt
-        What was prompted, to be put into the layers.
-    masks : tuple of (object_id, frame_idx)
-        Which of them are masks.
-    news : tuple of FrameNews
-        What is known of each frame.
+    standing : Standing
+        What was done in it.
     """
 
     array: Any
-    prompts: tuple[Prompt, ...]
-    masks: tuple[PromptKey, ...]
-    news: tuple[FrameNews, ...]
+    standing: Standing
+
+
+Verb = Literal["absent", "lock", "merge", "remove", "rename", "split", "swap", "unlock"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edit:
+    """Something done to an object as a whole, or to its mask in some frames.
+
+    Attributes
+    ----------
+    verb : str
+        "absent": it is not in `frames`; "lock" and "unlock" it there; "remove" it;
+        "rename" it; from the first of `frames` on "swap" it with `other`, "merge" it
+        into `other`, "split" off a new one.
+    object_id, other : int
+        Which.
+    frames : tuple of int
+        Where.
+    name : str
+        To be called.
+    """
+
+    verb: Verb
+    object_id: int
+    other: int = 0
+    frames: tuple[int, ...] = ()
+    name: str = ""
 
 
 class Engine(Protocol):
@@ -230,17 +262,22 @@ class Engine(Protocol):
     ) -> Generator[FrameNews, None, None]:
         """Follow all objects, frame by frame, where they are not up to date."""
 
-    def undo_propagation(self, request: Request) -> Undone | None:
-        """Take the last propagation back; None if it is not the last thing done."""
+    def review(
+        self, request: Request, object_ids: Collection[int]
+    ) -> Mapping[int, ObjectReview]:
+        """Say what is known of some objects, those that there are, in all frames."""
+
+    def turn(self, request: Request, *, undo: bool) -> Standing | None:
+        """Take back what was done last, or do it again; None if there is nothing."""
+
+    def edit(self, request: Request, edit: Edit) -> Standing:
+        """Do something to an object."""
 
     def earlier(self, request: Request) -> Earlier | None:
         """Find the newest session that was made on this image before."""
 
     def recover(self, request: Request, earlier: Earlier) -> Recovered:
-        """Go on with an earlier session; the next request's prompts are its."""
-
-    def toggle_lock(self, request: Request, object_id: int, frame_idx: int) -> bool:
-        """Keep an object as it is in a frame, or no longer; say whether it is kept."""
+        """Go on with an earlier session."""
 
     def take_masks(
         self,
@@ -250,9 +287,6 @@ class Engine(Protocol):
         painted: Painted | None = None,
     ) -> tuple[int, ...]:
         """Take objects of a label plane (Y, X) as prompts; return their ids."""
-
-    def remove_object(self, request: Request, object_id: int) -> None:
-        """Forget an object and erase it from the labels of a stack."""
 
     def forget(self, target: Target) -> None:
         """Let go of an image that has left the viewer."""

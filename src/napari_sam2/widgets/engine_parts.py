@@ -71,7 +71,7 @@ def frame_news(
         frame_idx=frame_idx,
         objects={
             object_id: ObjectNews(
-                confidence=row.confidence, area=row.area, flagged=bool(row.flags)
+                confidence=row.confidence, area=row.area, flags=row.flags.value
             )
             for object_id, row in session.scores.frame(frame_idx).items()
             if only is None or object_id in only

@@ -45,8 +45,6 @@ class Run:
     ----------
     place : Workplace
         The image whose labels are filled.
-    mark : int
-        How many changes of prompts had been made when it began.
     total : int
         Frames to do; 0 until it is known.
     possible : int
@@ -66,7 +64,6 @@ class Run:
     """
 
     place: Workplace
-    mark: int
     total: int = 0
     possible: int = 0
     done: int = 0
@@ -128,7 +125,6 @@ class Following(QObject):
         run = self.run = Run(
             place=place,
             watched=desk.panel.watch.isChecked(),
-            mark=place.prompts.count,
         )
         self._show_running(running=True)
         desk.say(messages.following(len({object_id for object_id, _ in prompted})))
@@ -192,7 +188,7 @@ class Following(QObject):
                 self._desk.say(messages.needed(answer.needs))
             run.began = time.monotonic()
             return
-        run.place.note(answer, known=None)
+        run.place.cells.note(answer, known=None)
         run.done += 1
         run.latest = answer.frame_idx
         run.unread += answer.error is not None
@@ -211,6 +207,7 @@ class Following(QObject):
         panel.progress.setFormat(messages.progress(run.done, run.total, run.seconds))
         if place is self._desk.place:
             panel.objects.draw(place.object_id)
+            self._desk.frames_done.emit(min(written), max(written))
         if target is None or place.result is None:
             return
         here = place.frame(target)
@@ -251,8 +248,6 @@ class Following(QObject):
         self._timer.stop()
         self._draw()
         run, self.run = self.run, None
-        if run is not None and run.done:
-            run.place.runs.append(run.mark)
         if run is not None and run.place.result is not None:
             run.place.result.forget_paint_history()
             run.place.result.refresh()

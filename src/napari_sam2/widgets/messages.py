@@ -7,11 +7,9 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from napari_sam2.tracking.shelf import Earlier
-    from napari_sam2.widgets.engine import FrameNews
-    from napari_sam2.widgets.objects_table import ObjectRow
+    from napari_sam2.widgets.cells import Cells
+    from napari_sam2.widgets.engine import Edit, FrameNews
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +39,7 @@ UP_TO_DATE = (
 RECOVERED = "Everything is as you left it. Click to correct, or follow."
 NO_DOUBT = "No doubtful frame in that direction."
 NO_UNDO = "There is nothing to take back."
-UNDONE_RUN = "The last following is taken back."
+NO_REDO = "There is nothing to do again."
 NOT_FOUND_HERE = "Click on the cell in this frame first; then it can be locked."
 WRONG_AXES = (
     "Cells are clicked on pictures of the last two axes; press Ctrl+T or Ctrl+E until "
@@ -100,17 +98,13 @@ def finished(n_frames: int, seconds: float, unread: int) -> str:
     )
 
 
-def doubtful(frame_idx: int, rows: Mapping[int, ObjectRow]) -> str:
+def doubtful(frame_idx: int, cells: Cells) -> str:
     """Say which cells to look at in a frame."""
-    cells = [
-        str(object_id)
-        for object_id, row in sorted(rows.items())
-        if frame_idx in row.found and row.found[frame_idx].doubtful
-    ]
-    what = f"cell {cells[0]}" if len(cells) == 1 else f"cells {', '.join(cells)}"
+    which = [i for i in cells.ids if cells[i].doubtful[frame_idx]]
+    what = ", ".join(cells.title(i) for i in which)
     return (
         f"Frame {frame_idx}: look at <b>{what}</b>. Wrong? Click to correct. Right? "
-        "Lock it (<b>K</b>) or go on (<b>N</b>)."
+        "Press <b>Enter</b>."
     )
 
 
@@ -121,14 +115,32 @@ def earlier(found: Earlier) -> str:
     return f"Go on from {when}: {cells}, {found.frames} frames"
 
 
-def locked(object_id: int, frame_idx: int, *, kept: bool) -> str:
-    """Say whether a cell stays as it is in a frame."""
-    if kept:
-        return (
-            f"Cell {object_id} is <b>locked</b> in frame {frame_idx}: it stays as it "
-            "is, and following goes by it."
-        )
-    return f"Cell {object_id} is free again in frame {frame_idx}."
+def edited(edit: Edit, cells: Cells) -> str:
+    """Say what an edit did."""
+    cell = cells.title(edit.object_id)
+    cell = f"{cell[0].upper()}{cell[1:]}"
+    other = cells.title(edit.other)
+    many = len(edit.frames) != 1
+    first = edit.frames[0] if edit.frames else 0
+    where = f"in {len(edit.frames)} frames" if many else f"in frame {first}"
+    return {
+        "absent": f"{cell} is <b>not there</b> {where}; following goes by it.",
+        "lock": f"{cell} is <b>locked</b> {where}: it stays as it is, and following "
+        "goes by it.",
+        "unlock": f"{cell} is free again {where}.",
+        "merge": f"It is one with {other} now.",
+        "remove": f"Cell {edit.object_id} is gone from all frames.",
+        "rename": f"Cell {edit.object_id} is called {edit.name}."
+        if edit.name
+        else f"Cell {edit.object_id} has no name any more.",
+        "split": f"{cell} ends before frame {first}; from there on it is a new cell.",
+        "swap": f"{cell} and {other} have traded places from frame {first} on.",
+    }[edit.verb] + " <b>Ctrl + Z</b> takes it back."
+
+
+def turned(what: str, *, undo: bool) -> str:
+    """Say what was taken back or done again."""
+    return f"{'Taken back' if undo else 'Done again'}: {what}."
 
 
 def stopped(frame_idx: int | None) -> str:

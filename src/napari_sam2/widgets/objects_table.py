@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSize, Qt, Signal
@@ -14,6 +13,7 @@ from qtpy.QtWidgets import (
     QTableWidgetItem,
 )
 
+from napari_sam2.widgets.cells import Cells
 from napari_sam2.widgets.colours import object_colour
 
 if TYPE_CHECKING:
@@ -21,30 +21,8 @@ if TYPE_CHECKING:
 
     from napari_sam2.widgets.engine import (
         FramePrompts,
-        ObjectNews,
         PromptKey,
     )
-
-
-@dataclass(kw_only=True)
-class ObjectRow:
-    """What the table says about one cell.
-
-    Attributes
-    ----------
-    prompts : int
-        Clicks, boxes and painted masks.
-    found : dict of int to ObjectNews
-        By frame, what was found there.
-    """
-
-    prompts: int = 0
-    found: dict[int, ObjectNews] = field(default_factory=dict)
-
-    @property
-    def doubtful(self) -> int:
-        """Number of frames that a person should look at."""
-        return sum(news.doubtful for news in self.found.values())
 
 
 class ObjectsTable(QTableWidget):
@@ -60,7 +38,7 @@ class ObjectsTable(QTableWidget):
 
     def __init__(self) -> None:
         super().__init__(0, 4)
-        self._rows: dict[int, ObjectRow] = {}
+        self._cells = Cells(1)
         self._quiet = False
         self.setHorizontalHeaderLabels(["Cell", "Clicks", "Frames", "Doubt"])
         if (header := self.horizontalHeader()) is not None:
@@ -83,15 +61,7 @@ class ObjectsTable(QTableWidget):
     @property
     def object_ids(self) -> list[int]:
         """The cells, in order."""
-        return sorted(self._rows)
-
-    def next_free(self) -> int:
-        """Return the number for a new cell."""
-        return max(self._rows, default=0) + 1
-
-    def row_of(self, object_id: int) -> ObjectRow:
-        """Return what is known of a cell, as a new row if it is new."""
-        return self._rows.setdefault(object_id, ObjectRow())
+        return self._cells.ids
 
     def show_prompts(
         self,
@@ -105,31 +75,32 @@ class ObjectsTable(QTableWidget):
             count = len(given.points) + (given.box is not None)
             counts[object_id] = counts.get(object_id, 0) + count
         for object_id in {*counts, current}:
-            self.row_of(object_id)
-        for object_id, row in list(self._rows.items()):
-            row.prompts = counts.get(object_id, 0)
-            if not row.prompts and not row.found and object_id != current:
-                del self._rows[object_id]
+            self._cells[object_id].prompts = 0
+        for object_id, cell in list(self._cells.items()):
+            cell.prompts = counts.get(object_id, 0)
+            if not (cell.prompts or cell.known.any() or object_id == current):
+                del self._cells[object_id]
         self.draw(current)
 
-    def use(self, rows: dict[int, ObjectRow], current: int) -> None:
+    def use(self, cells: Cells, current: int) -> None:
         """Show another image's cells."""
-        self._rows = rows
-        self.row_of(current)
+        self._cells = cells
+        cells[current].prompts = cells[current].prompts
         self.draw(current)
 
     def draw(self, current: int) -> None:
         """Bring the table up to date, with the current cell selected."""
         self._quiet = True
         try:
-            self.setRowCount(len(self._rows))
+            self.setRowCount(len(self._cells))
             for place, object_id in enumerate(self.object_ids):
-                row = self._rows[object_id]
+                cell = self._cells[object_id]
+                known = int(cell.known.sum())
                 texts = (
                     str(object_id),
-                    str(row.prompts or "–"),
-                    str(len(row.found) or "–"),
-                    str(row.doubtful) if row.found else "–",
+                    str(cell.prompts or "–"),
+                    str(known or "–"),
+                    str(cell.doubtful.sum()) if known else "–",
                 )
                 for column, text in enumerate(texts):
                     self._write(place, column, text, object_id)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari_sam2.widgets.engine import FramePrompts, PromptKey
     from napari_sam2.widgets.target import Target
 
 SMALLEST_BOX = 2.0  # pixels; a click with the box tool draws one that is smaller
@@ -39,3 +42,45 @@ def box_is_usable(corners: np.ndarray, target: Target) -> bool:
     """Whether a rectangle, (4, D) in the image's data, holds enough pixels."""
     y, x, y2, x2 = box_of(corners, target)
     return min(y2 - y, x2 - x) >= SMALLEST_BOX
+
+
+class Put(NamedTuple):
+    """A prompt to be put into a layer.
+
+    Attributes
+    ----------
+    object_id, sign : int
+        Its object; 1 on it, 0 beside it.
+    vertices : ndarray
+        (N, D) in the image's data: one point, or the four corners of a box.
+    """
+
+    object_id: int
+    sign: int
+    vertices: np.ndarray
+
+
+def clicks_to_put(
+    prompts: Mapping[PromptKey, FramePrompts], target: Target
+) -> list[Put]:
+    """Return the clicks among prompts, as points."""
+    return [
+        Put(object_id, label, np.array([[*target.index(frame), *point]], float))
+        for (object_id, frame), given in prompts.items()
+        for point, label in zip(given.points, given.labels, strict=True)
+    ]
+
+
+def boxes_to_put(
+    prompts: Mapping[PromptKey, FramePrompts], target: Target
+) -> list[Put]:
+    """Return the boxes among prompts, as corners; see `box_of`."""
+    found = []
+    for (object_id, frame), given in prompts.items():
+        if given.box is not None:
+            y, x, y2, x2 = (edge - 0.5 for edge in given.box)
+            corners = ((y, x), (y, x2), (y2, x2), (y2, x))
+            where = target.index(frame)
+            vertices = np.array([[*where, *corner] for corner in corners], float)
+            found.append(Put(object_id, 1, vertices))
+    return found

@@ -17,20 +17,23 @@ from napari_sam2.widgets import messages
 from napari_sam2.widgets.colours import object_colour
 from napari_sam2.widgets.engine import FramePrompts, PromptKey
 from napari_sam2.widgets.prompt_geometry import (
+    Put,
     box_is_usable,
     box_of,
+    boxes_to_put,
     click_is_usable,
+    clicks_to_put,
     clipped,
 )
+from napari_sam2.widgets.prompt_sync import rounded
 from napari_sam2.widgets.target import pixel_shape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from napari.layers import Image, Layer
     from napari.viewer import Viewer
 
-    from napari_sam2.tracking.prompts import Prompt
     from napari_sam2.widgets.target import Target
 
 OBJECT, SIGN, ORDER = "object", "sign", "order"
@@ -130,12 +133,6 @@ class PromptLayers:
         return self._count
 
     @property
-    def newest(self) -> int:
-        """The latest prompt's place in the order; -1 if there is none."""
-        orders = (int(o) for layer in self.layers for o in layer.features[ORDER])
-        return max(orders, default=-1)
-
-    @property
     def empty(self) -> bool:
         """Whether nothing was prompted yet."""
         return not any(len(layer.data) for layer in self.layers)
@@ -159,9 +156,10 @@ class PromptLayers:
                     continue
                 key = (int(layer.features[OBJECT][row]), frame)
                 if is_box:
-                    boxes[key] = box_of(inside, target)
+                    y, x, y2, x2 = map(rounded, box_of(inside, target))
+                    boxes[key] = (y, x, y2, x2)
                 else:
-                    y, x = (float(v) for v in inside[0, -2:])
+                    y, x = (rounded(v) for v in inside[0, -2:])
                     clicks[key].append(((y, x), int(layer.features[SIGN][row])))
         return {
             key: FramePrompts(
@@ -201,42 +199,90 @@ class PromptLayers:
         )
         self.positive = was
 
-    def load(self, prompts: Sequence[Prompt], target: Target) -> None:
-        """Put the clicks and boxes of an earlier session into the layers."""
-        from napari_sam2.tracking.prompts import BoxPrompt, PointPrompt
+    def show(
+        self, prompts: Mapping[PromptKey, FramePrompts], target: Target, *, since: int
+    ) -> bool:
+        """Have these prompts in a stack, and none but those given later.
 
-        was = self._object_id, self._positive
+        Parameters
+        ----------
+        prompts : mapping of (object_id, frame_idx) to FramePrompts
+            All clicks and boxes in the stack.
+        target : Target
+            The stack; prompts elsewhere stay.
+        since : int
+            What `count` was when these were all there were; later ones stay.
+
+        Returns
+        -------
+        bool
+            Whether there are later ones.
+        """
+        later = [
+            any(int(order) >= since for order in layer.features[ORDER])
+            for layer in self.layers
+        ]
+        if not any(later) and self.collect(target) == prompts:
+            return False
         self._busy = True
         try:
-            for prompt in prompts:
-                where = target.index(prompt.frame_idx)
-                self._object_id = prompt.object_id
-                if isinstance(prompt, PointPrompt):
-                    pairs = zip(prompt.points, prompt.labels, strict=True)
-                    for (y, x), label in pairs:
-                        self._positive = bool(label)
-                        self._put(self.points, [[*where, y, x]])
-                elif isinstance(prompt, BoxPrompt):
-                    if self.boxes is None:
-                        self.boxes = self._make_boxes()
-                    y, x, y2, x2 = (edge - 0.5 for edge in prompt.box)
-                    corners = ((y, x), (y, x2), (y2, x2), (y2, x))
-                    self._put(self.boxes, [[*where, *corner] for corner in corners])
+            boxes = boxes_to_put(prompts, target)
+            self._refill(self.points, clicks_to_put(prompts, target), target, since)
+            if boxes and self.boxes is None:
+                active = self._viewer.layers.selection.active
+                self.boxes = self._make_boxes()
+                self._viewer.layers.selection.active = active
+            if self.boxes is not None:
+                self._refill(self.boxes, boxes, target, since)
+            self._count += 1
+            self._set_defaults()
         finally:
             self._busy = False
-            self._object_id, self._positive = was
-            self._set_defaults()
-        for layer in self.layers:
-            self._paint(layer)
-            layer.selected_data = set()
+        return any(later)
 
-    def _put(self, layer: Layer, vertices: list[list[float]]) -> None:
-        """Add one prompt, given in the image's data, as the user would."""
-        self._set_defaults()
-        world = [self._image.data_to_world(vertex) for vertex in vertices]
-        data = np.array([layer.world_to_data(point) for point in world])
-        layer.add(data)
-        self._count += 1
+    def changed(self) -> None:
+        """Let the engine be told of what is in the layers."""
+        self._on_change()
+
+    def _refill(
+        self, layer: Layer, given: list[Put], target: Target, since: int
+    ) -> None:
+        """Put prompts into a layer in place of its own in a stack, all at once."""
+        is_box = isinstance(layer, Shapes)
+        elsewhere, later = [], []
+        for row, vertices in enumerate(layer.data):
+            inside = self._in_image(layer, np.atleast_2d(vertices))
+            place: Any = clipped(inside[0], target) if is_box else inside[0]
+            object_id, sign, order = (
+                int(layer.features[name][row]) for name in (OBJECT, SIGN, ORDER)
+            )
+            kept = Put(object_id, sign, inside)
+            if target.frame_of(place) is None:
+                elsewhere.append((kept, order))
+            elif order >= since:
+                later.append((kept, order))
+        rows = [*elsewhere, *((put, self._count) for put in given), *later]
+        data = [self._in_layer(layer, put.vertices) for put, _ in rows]
+        if is_box:
+            layer.selected_data = set(range(len(layer.data)))
+            layer.remove_selected()
+            if data:
+                layer.add(data, shape_type="rectangle")
+        else:
+            empty = np.empty((0, self._image.ndim))
+            layer.data = np.concatenate([empty, *data])
+        layer.features = {
+            OBJECT: np.array([put.object_id for put, _ in rows], int),
+            SIGN: [put.sign for put, _ in rows],
+            ORDER: [order for _, order in rows],
+        }
+        self._paint(layer)
+        layer.selected_data = set()
+
+    def _in_layer(self, layer: Layer, vertices: np.ndarray) -> np.ndarray:
+        """Bring (N, D) positions in the image's data to a layer's."""
+        world = (self._image.data_to_world(vertex) for vertex in vertices)
+        return np.array([layer.world_to_data(point) for point in world])
 
     def start_clicking(self) -> None:
         """Select the Points layer and make a mouse click a prompt."""
@@ -265,17 +311,6 @@ class PromptLayers:
             return False
         self._remove_rows(newest[2], [newest[1]])
         return True
-
-    def remove_object(self, object_id: int) -> None:
-        """Take back all prompts of an object."""
-        for layer in self.layers:
-            rows = [
-                row
-                for row, value in enumerate(layer.features[OBJECT])
-                if int(value) == object_id
-            ]
-            if rows:
-                self._remove_rows(layer, rows)
 
     def remove(self) -> None:
         """Take the layers out of the viewer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from napari_sam2.widgets.engine import FramePrompts
@@ -11,33 +12,35 @@ if TYPE_CHECKING:
 
     from napari_sam2.tracking import Session
     from napari_sam2.tracking.prompts import MaskPrompt
+    from napari_sam2.widgets.deeds import Deeds
     from napari_sam2.widgets.engine import PromptKey
 
     Prompts = dict[PromptKey, FramePrompts]
     Masks = Mapping[PromptKey, MaskPrompt]
 
-MOST_CHANGES = 50
+DECIMALS = 6
+"""Of a pixel, to which clicks and boxes are rounded: they stay the same when they go
+through the coordinates of a layer."""
 
 
 class PromptSync:
-    """What a session was told, and how it can be taken back."""
+    """What a session was told.
+
+    Attributes
+    ----------
+    told : dict of (object_id, frame_idx) to FramePrompts
+        The clicks and boxes it knows.
+    """
 
     def __init__(self) -> None:
-        self._told: Prompts = {}
-        self._adopts = False
-        # Prompts before each change, and where the session stood before and after.
-        self._changes: list[tuple[Prompts, int, int]] = []
-
-    def adopt(self) -> None:
-        """Take the next prompts for what the session knows already."""
-        self._adopts = True
-
-    def forget(self, object_id: int) -> None:
-        """Forget an object that the session has forgotten."""
-        self._told = {k: v for k, v in self._told.items() if k[0] != object_id}
+        self.told: Prompts = {}
 
     def tell(
-        self, session: Session, prompts: Mapping[PromptKey, FramePrompts], masks: Masks
+        self,
+        session: Session,
+        prompts: Mapping[PromptKey, FramePrompts],
+        masks: Masks,
+        deeds: Deeds | None,
     ) -> None:
         """Tell the session what the user added, changed and took back.
 
@@ -52,39 +55,69 @@ class PromptSync:
             All clicks and boxes there are now.
         masks
             What was painted or taken over; comes before clicks in its frame.
+        deeds
+            What can be undone; None: this cannot, for it was done before.
         """
-        if self._adopts:
-            self._adopts, self._told = False, dict(prompts)
-        if prompts == self._told:
+        if prompts == self.told:
             return
-        before, depth, after = self._changes[-1] if self._changes else ({}, 0, -1)
-        if before == prompts and after == session.position:
-            self._changes.pop()
-            while session.position > depth and session.undo():
-                pass
-            self._told = dict(before)
-            if session.position == depth:
-                return
-        was, stood = dict(self._told), session.position
-        self._change(session, prompts, masks)
-        self._changes.append((was, stood, session.position))
-        del self._changes[:-MOST_CHANGES]
+        if (
+            deeds is not None
+            and deeds.leads_back_to(session, prompts)
+            and deeds.turn(session, undo=True) is not None
+        ):
+            self.told = dict(prompts)
+            return
+        one = (
+            contextlib.nullcontext()
+            if deeds is None
+            else deeds.one(session, dict(self.told))
+        )
+        with one:
+            self._change(session, prompts, masks)
 
     def _change(
         self, session: Session, prompts: Mapping[PromptKey, FramePrompts], masks: Masks
     ) -> None:
-        for key in [k for k in self._told if k not in prompts]:
+        for key in [k for k in self.told if k not in prompts]:
             _replace(session, key, FramePrompts(), masks)
-            del self._told[key]
+            del self.told[key]
         for key, given in prompts.items():
-            before = self._told.get(key, FramePrompts())
+            before = self.told.get(key, FramePrompts())
             if given == before:
                 continue
             if _only_more_clicks(given, before):
                 _click(session, key, given, len(before.points))
             else:
                 _replace(session, key, given, masks)
-            self._told[key] = given
+            self.told[key] = given
+
+
+def prompts_of(session: Session) -> Prompts:
+    """Return a session's clicks and boxes as the layers would give them."""
+    from napari_sam2.tracking.prompts import BoxPrompt, PointPrompt
+
+    found: Prompts = {}
+    for prompt in session.prompts:
+        key = (prompt.object_id, prompt.frame_idx)
+        old = found.get(key, FramePrompts())
+        if isinstance(prompt, PointPrompt):
+            points = [(rounded(y), rounded(x)) for y, x in prompt.points]
+            found[key] = FramePrompts(
+                points=(*old.points, *points),
+                labels=(*old.labels, *prompt.labels),
+                box=old.box,
+            )
+        elif isinstance(prompt, BoxPrompt):
+            y, x, y2, x2 = map(rounded, prompt.box)
+            found[key] = FramePrompts(
+                points=old.points, labels=old.labels, box=(y, x, y2, x2)
+            )
+    return found
+
+
+def rounded(value: float) -> float:
+    """Round a coordinate to what prompts are compared by."""
+    return round(float(value), DECIMALS) + 0.0  # no -0.0
 
 
 def _replace(

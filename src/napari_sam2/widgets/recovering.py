@@ -10,6 +10,7 @@ from napari_sam2.widgets import messages
 if TYPE_CHECKING:
     from napari_sam2.tracking.shelf import Earlier
     from napari_sam2.widgets.desk import Desk
+    from napari_sam2.widgets.editing import Editing
     from napari_sam2.widgets.engine import Recovered
 
 
@@ -20,10 +21,12 @@ class Recovering:
     ----------
     desk : Desk
         What the panel's parts share.
+    editing : Editing
+        Shows what was done.
     """
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, desk: Desk, editing: Editing) -> None:
+        self._desk, self._editing = desk, editing
         self._earlier: Earlier | None = None
 
     def look(self) -> None:
@@ -54,18 +57,12 @@ class Recovering:
             return
 
         def done(recovered: Recovered) -> None:
-            place.prompts.load(recovered.prompts, request.target)
-            again = desk.request()
-            if again is not None:
-                place.changed_frames(again.prompts)
-            place.masks.update(recovered.masks)
-            for news in recovered.news:
-                place.note(news, known=None)
             desk.show_result(place, recovered.array)
-            place.object_id = max(place.rows, default=1)
-            desk.show_objects()
+            place.object_id = max(recovered.standing.objects, default=1)
+            self._editing.show(place, recovered.standing, since=since)
             desk.say(messages.RECOVERED)
             desk.console(f"session = Session.open({str(earlier.path)!r})")
 
+        since = place.prompts.count
         work = partial(desk.engine.recover, request, earlier)
         desk.submit("recover", work, on_done=done)

@@ -16,11 +16,13 @@ from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 from napari_sam2.widgets import console_lines, messages
 from napari_sam2.widgets.asking import Asking
 from napari_sam2.widgets.desk import Desk
+from napari_sam2.widgets.editing import Editing
 from napari_sam2.widgets.following import Following
 from napari_sam2.widgets.image_choice import ImageChoice
 from napari_sam2.widgets.keys import Keys
 from napari_sam2.widgets.model_part import ModelPart
 from napari_sam2.widgets.panel import Panel
+from napari_sam2.widgets.recovering import Recovering
 from napari_sam2.widgets.tracking_engine import TrackingEngine
 from napari_sam2.widgets.workplace import Workplace
 
@@ -58,6 +60,8 @@ class TrackWidget(QWidget):
         )
         self.following = Following(self.desk)
         self.asking = Asking(self.desk, self.following)
+        self.editing = Editing(self.desk, self.following)
+        self.recovering = Recovering(self.desk, self.editing)
         # However this widget ends, its thread must end too.
         self._goodbye = weakref.finalize(
             self,
@@ -81,6 +85,7 @@ class TrackWidget(QWidget):
                 "N": self.next_doubtful,
                 "Shift-N": partial(self.next_doubtful, backward=True),
                 "Control-Z": self.undo,
+                "Control-Shift-Z": self.redo,
             },
         )
         self.asking.look_around()
@@ -96,22 +101,19 @@ class TrackWidget(QWidget):
         place = self.place
         if place is None:
             return
-        row = place.rows.get(place.object_id)
-        if row is not None and (row.prompts or row.found):
-            place.object_id = self.panel.objects.next_free()
+        cell = place.cells.get(place.object_id)
+        if cell is not None and (cell.prompts or cell.known.any()):
+            place.object_id = place.cells.next_free()
         self.desk.show_objects()
         self.desk.say(messages.next_object(place.object_id))
 
     def undo(self) -> None:
-        """Take back what was done last: a click, a box or a propagation."""
-        place = self.place
-        if place is None:
-            self.desk.say(messages.NO_IMAGE)
-        elif place.runs and place.runs[-1] > place.prompts.newest:
-            place.runs.pop()
-            self.asking.undo_run()
-        elif not place.prompts.undo():
-            self.desk.say(messages.NO_UNDO)
+        """Take back what was done last, whatever it was."""
+        self.editing.turn(undo=True)
+
+    def redo(self) -> None:
+        """Do again what was taken back last."""
+        self.editing.turn(undo=False)
 
     def next_doubtful(self, *, backward: bool = False) -> None:
         """Go to the next frame that should be looked at."""
@@ -119,29 +121,20 @@ class TrackWidget(QWidget):
         if place is None:
             return
         here = place.frame(place.target())
-        frame = place.doubtful_frame(here, backward=backward)
+        frame = place.cells.doubtful_frame(here, backward=backward)
         if frame is None:
             self.desk.say(messages.NO_DOUBT)
         else:
             place.go_to(frame)
-            self.desk.say(messages.doubtful(frame, place.rows))
+            self.desk.say(messages.doubtful(frame, place.cells))
 
     def toggle_lock(self) -> None:
         """Keep the current cell as it is in the visible frame, or no longer."""
-        self.asking.toggle_lock()
+        self.editing.toggle_lock()
 
     def delete_object(self) -> None:
         """Delete the current cell from all frames."""
-        place = self.place
-        if place is None:
-            return
-        gone = place.object_id
-        self.asking.remove_object(gone)
-        place.prompts.remove_object(gone)
-        place.masks.difference_update([k for k in place.masks if k[0] == gone])
-        place.rows.pop(gone, None)
-        place.object_id = max(place.rows, default=1)
-        self.desk.show_objects()
+        self.editing.edit("remove")
 
     def follow(self, direction: Direction) -> None:
         """Follow all cells through the stack."""
@@ -196,7 +189,8 @@ class TrackWidget(QWidget):
         panel.new_object.clicked.connect(self.new_object)
         panel.undo.clicked.connect(self.undo)
         panel.lock.clicked.connect(self.toggle_lock)
-        panel.recover.clicked.connect(asking.recovering.recover)
+        panel.recover.clicked.connect(self.recovering.recover)
+        self.desk.opened.connect(self.recovering.look)
         panel.delete_object.clicked.connect(self.delete_object)
         panel.use_labels.clicked.connect(self._use_labels)
         panel.backward.clicked.connect(lambda: self.follow("backward"))

@@ -5,13 +5,16 @@ torch is imported by the first call, in the worker thread.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from napari_sam2.widgets.deeds import Deeds
 from napari_sam2.widgets.engine import (
     Catalogue,
     Direction,
+    Edit,
     FrameNews,
     ModelChoice,
     ModelInfo,
@@ -19,7 +22,7 @@ from napari_sam2.widgets.engine import (
     PromptKey,
     Recovered,
     Request,
-    Undone,
+    Standing,
 )
 from napari_sam2.widgets.engine_parts import (
     frame_news,
@@ -31,15 +34,24 @@ from napari_sam2.widgets.engine_parts import (
 )
 from napari_sam2.widgets.labels_volume import LabelsVolume
 from napari_sam2.widgets.prompt_sync import PromptSync
+from napari_sam2.widgets.session_edits import (
+    Left,
+    do_edit,
+    leave,
+    masks_of,
+    reviews_of,
+    standing_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Collection, Generator, Mapping
     from pathlib import Path
 
     from napari_sam2.model import SAM2
     from napari_sam2.stacks import Stack
     from napari_sam2.tracking import Session
     from napari_sam2.tracking.prompts import MaskPrompt
+    from napari_sam2.tracking.review import ObjectReview
     from napari_sam2.tracking.shelf import Earlier
     from napari_sam2.widgets.target import Target
 
@@ -76,8 +88,10 @@ class TrackingEngine:
         self._session: Session | None = None
         self._stack: Stack | None = None
         self._opened: tuple[object, ...] = ()
+        self._frames: tuple[object, ...] = ()
         self._modest = False
-        self._sync = PromptSync()
+        self._sync, self._deeds = PromptSync(), Deeds()
+        self._left: dict[tuple[object, ...], Left] = {}
         self._volumes: dict[tuple[int, int | None], LabelsVolume] = {}
         self._masks: dict[tuple[object, ...], dict[PromptKey, MaskPrompt]] = {}
 
@@ -156,32 +170,50 @@ class TrackingEngine:
         """Follow all objects, frame by frame, where they are not up to date."""
         session = self._ready(request)
         running = session.propagate(direction, frames=frames, everything=everything)
-        try:
+        with self._deeds.one(session), contextlib.closing(running):
             for result in running:
                 news = frame_news(session, result.frame_idx, only=result.scores)
                 yield replace(news, error=result.error)
-        finally:
-            running.close()
 
-    def undo_propagation(self, request: Request) -> Undone | None:
-        """Take the last propagation back; None if it is not the last thing done."""
+    def review(
+        self, request: Request, object_ids: Collection[int]
+    ) -> Mapping[int, ObjectReview]:
+        """Say what is known of some objects, those that there are, in all frames."""
+        return reviews_of(self._ready(request), object_ids)
+
+    def turn(self, request: Request, *, undo: bool) -> Standing | None:
+        """Take back what was done last, or do it again; None if there is nothing."""
         session = self._ready(request)
-        if not session.undoable or "propagation" not in session.undoable[-1]:
-            return None
-        frames = session.undo_frames()
-        session.undo()
-        return Undone(
-            frames=tuple(frames), news=tuple(frame_news(session, t) for t in frames)
-        )
+        what = self._deeds.turn(session, undo=undo)
+        return None if what is None else self._after(request, what)
 
-    def toggle_lock(self, request: Request, object_id: int, frame_idx: int) -> bool:
-        """Keep an object as it is in a frame, or no longer; say whether it is kept."""
-        session = self._ready(request, tell=False)  # a lock refuses prompts
-        if object_id in session.object_ids and frame_idx in session.locked(object_id):
-            session.unlock(object_id, frame_idx)
-            return False
-        self._ready(request).lock(object_id, frame_idx)
-        return True
+    def edit(self, request: Request, edit: Edit) -> Standing:
+        """Do something to an object.
+
+        Raises
+        ------
+        KeyError, IndexError, PromptError
+            If it cannot be done; the message says why.
+        """
+        # Prompts in a locked frame are refused, so the lock goes first.
+        session = self._ready(request, tell=edit.verb != "unlock")
+        with self._deeds.one(session):
+            if edit.verb != "remove" or edit.object_id in session.object_ids:
+                do_edit(session, edit)
+            if edit.verb == "remove":  # what an earlier session has left
+                self._volume(request).erase(edit.object_id, request.target)
+        if edit.verb == "unlock":
+            self._ready(request)
+        return self._after(request, edit.verb)
+
+    def _after(self, request: Request, what: str) -> Standing:
+        """Take what the session says now for what was prompted."""
+        session = self._session
+        assert session is not None
+        standing = standing_of(session, what)
+        self._sync.told = dict(standing.prompts)
+        self._masks[frames_key(request)] = masks_of(session)
+        return standing
 
     def take_masks(
         self,
@@ -219,20 +251,11 @@ class TrackingEngine:
                 or np.count_nonzero(pixels == object_id) != painted.areas[object_id]
             ]
         kept = self._masks.setdefault(frames_key(request), {})
-        for mask in found:
-            kept[mask.object_id, frame_idx] = mask
-            session.add_prompt(mask)
+        with self._deeds.one(session):
+            for mask in found:
+                kept[mask.object_id, frame_idx] = mask
+                session.add_prompt(mask)
         return tuple(mask.object_id for mask in found)
-
-    def remove_object(self, request: Request, object_id: int) -> None:
-        """Forget an object and erase it from the labels of a stack."""
-        for masks in self._masks.values():
-            for key in [k for k in masks if k[0] == object_id]:
-                del masks[key]
-        self._sync.forget(object_id)
-        if self._session is not None and object_id in self._session.object_ids:
-            self._session.remove_object(object_id)
-        self._volume(request).erase(object_id, request.target)
 
     def earlier(self, request: Request) -> Earlier | None:
         """Find the newest session that was made on this image before."""
@@ -245,7 +268,7 @@ class TrackingEngine:
         return found[0] if found else None
 
     def recover(self, request: Request, earlier: Earlier) -> Recovered:
-        """Go on with an earlier session; the next request's prompts are taken for its.
+        """Go on with an earlier session.
 
         Parameters
         ----------
@@ -255,7 +278,6 @@ class TrackingEngine:
             What `earlier` found.
         """
         from napari_sam2.tracking import Session
-        from napari_sam2.tracking.prompts import MaskPrompt
 
         self._ready(request)
         model, target = self._model, request.target
@@ -265,23 +287,13 @@ class TrackingEngine:
         self._session = session = Session.open(
             earlier.path, model=model, stack=self._stack
         )
-        self._opened = target.key
-        self._sync.adopt()
+        self._opened, self._frames = target.key, frames_key(request)
         store = self._volume(request).store(target)
         session.store.copy_to(store)
         session.store.mirror = store
         self._filled.add(target.key[:3])
-        kept = self._masks[frames_key(request)] = {
-            (prompt.object_id, prompt.frame_idx): prompt
-            for prompt in session.prompts
-            if isinstance(prompt, MaskPrompt)
-        }
-        done = [t for t in range(len(store)) if session.scores.frame(t)]
         return Recovered(
-            array=self._volume(request).array,
-            prompts=tuple(session.prompts),
-            masks=tuple(kept),
-            news=tuple(frame_news(session, t) for t in done),
+            array=self._volume(request).array, standing=self._after(request, "")
         )
 
     def forget(self, target: Target) -> None:
@@ -291,6 +303,7 @@ class TrackingEngine:
             self._close_session()
         self._volumes = {k: v for k, v in self._volumes.items() if k[0] != gone}
         self._masks = {k: v for k, v in self._masks.items() if k[0] != gone}
+        self._left = {k: v for k, v in self._left.items() if k[0] != gone}
 
     def close(self) -> None:
         """Give back memory and files; labels live on with their layer."""
@@ -298,6 +311,7 @@ class TrackingEngine:
         self._model = self._choice = None
         self._volumes.clear()
         self._masks.clear()
+        self._left.clear()
 
     def _ready(self, request: Request, *, tell: bool = True) -> Session:
         """Bring model, session and (`tell`) prompts in line with the request."""
@@ -316,9 +330,8 @@ class TrackingEngine:
         session = self._session
         assert session is not None
         if tell:
-            self._sync.tell(
-                session, request.prompts, self._masks.get(frames_key(request), {})
-            )
+            masks = self._masks.get(frames_key(request), {})
+            self._sync.tell(session, request.prompts, masks, self._deeds)
         return session
 
     def _open_session(self, request: Request, model: SAM2) -> None:
@@ -337,12 +350,18 @@ class TrackingEngine:
                 store.copy_to(self._session.store)
             self._session.store.mirror = store
             self._filled.add(target.key[:3])
-        self._opened = target.key
-        for mask in self._masks.get(frames_key(request), {}).values():
+        self._opened, self._frames = target.key, frames_key(request)
+        masks = self._masks.get(self._frames, {})
+        for mask in masks.values():
             self._session.add_prompt(mask)
+        left = self._left.pop(self._frames, None)
+        if left is not None:  # another contrast, another model: all of it holds still
+            self._sync.tell(self._session, left.still(request), masks, None)
+            left.restore(self._session)
 
     def _close_session(self) -> None:
         if self._session is not None:
+            self._left[self._frames] = leave(self._session, self._sync.told)
             path, used = self._session.path, self._session.object_ids
             self._session.close()
             if path is not None and not used:
@@ -350,8 +369,8 @@ class TrackingEngine:
         if self._stack is not None:
             self._stack.close()
         self._session = self._stack = None
-        self._opened = ()
-        self._sync = PromptSync()
+        self._opened = self._frames = ()
+        self._sync, self._deeds = PromptSync(), Deeds()
 
     def _volume(self, request: Request) -> LabelsVolume:
         target = request.target

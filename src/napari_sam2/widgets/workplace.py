@@ -5,23 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2.widgets import messages
+from napari_sam2.widgets.cells import Cells
 from napari_sam2.widgets.engine import Painted, Request
-from napari_sam2.widgets.objects_table import ObjectRow
 from napari_sam2.widgets.prompt_layers import PromptLayers
 from napari_sam2.widgets.result_layer import ResultLayer
 from napari_sam2.widgets.target import current_index, make_target, pixel_shape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Mapping
 
     from napari.layers import Image, Labels, Layer
     from napari.viewer import Viewer
 
     from napari_sam2.widgets.engine import (
-        FrameNews,
         FramePrompts,
         ModelChoice,
         PromptKey,
+        Standing,
     )
     from napari_sam2.widgets.target import Target
 
@@ -46,15 +46,12 @@ class Workplace:
     ----------
     result : ResultLayer or None
         Once the engine has opened the image.
-    rows : dict of int to ObjectRow
-        What the table shows.
+    cells : Cells
+        What is known of each cell.
     sent : dict of (object_id, frame_idx) to FramePrompts
         The prompts as they were when the engine was asked last.
     last_target : Target or None
         The stack as it was when the engine was asked last.
-    runs : list of int
-        For each propagation that can be taken back, how many changes of prompts
-        there had been before it.
     """
 
     def __init__(
@@ -74,12 +71,11 @@ class Workplace:
             viewer, image, on_change=on_prompts, on_new_object=on_new_object
         )
         self.result: ResultLayer | None = None
-        self.rows: dict[int, ObjectRow] = {}
+        self.cells = Cells(self.n_frames)
         self._masks: dict[tuple[object, ...], set[PromptKey]] = {}
         self._sent_from: tuple[object, ...] = ()
         self.sent: dict[PromptKey, FramePrompts] = {}
         self.last_target: Target | None = None
-        self.runs: list[int] = []
 
     @property
     def object_id(self) -> int:
@@ -105,12 +101,11 @@ class Workplace:
     @property
     def untouched(self) -> bool:
         """Whether there is nothing to lose."""
-        return self.prompts.empty and not self.masks and not self.rows_with_pixels
-
-    @property
-    def rows_with_pixels(self) -> bool:
-        """Whether anything was found yet."""
-        return any(row.found for row in self.rows.values())
+        return (
+            self.prompts.empty
+            and not self.masks
+            and not any(cell.known.any() for cell in self.cells.values())
+        )
 
     def request(self, model: ModelChoice) -> Request:
         """Describe everything an answer depends on, as it is now."""
@@ -138,32 +133,28 @@ class Workplace:
             return messages.WRONG_AXES
         return None
 
-    def note(self, news: FrameNews, *, known: Collection[PromptKey] | None) -> None:
-        """Note what was found in a frame; of a preview only what was prompted there.
+    def take(self, standing: Standing, *, since: int) -> bool:
+        """Have the prompts and cells that the engine has.
 
         Parameters
         ----------
-        news : FrameNews
-            What was found.
-        known : collection of (object_id, frame_idx) or None
-            Only these; None: everything.
-        """
-        for object_id, found in news.objects.items():
-            if known is None or (object_id, news.frame_idx) in known:
-                row = self.rows.setdefault(object_id, ObjectRow())
-                row.found[news.frame_idx] = found
+        standing : Standing
+            What the engine says.
+        since : int
+            Changes of prompts there had been when it was asked; later ones stay.
 
-    def doubtful_frame(self, after: int, *, backward: bool = False) -> int | None:
-        """Return the next frame in which some cell is doubtful, or None."""
-        frames = {
-            frame
-            for row in self.rows.values()
-            for frame, news in row.found.items()
-            if news.doubtful and (frame < after if backward else frame > after)
-        }
-        if not frames:
-            return None
-        return max(frames) if backward else min(frames)
+        Returns
+        -------
+        bool
+            Whether there are later ones, of which the engine has to be told.
+        """
+        assert self.last_target is not None
+        newer = self.prompts.show(standing.prompts, self.last_target, since=since)
+        self.sent, self._sent_from = dict(standing.prompts), self._stack_key()
+        self.masks.clear()
+        self.masks.update(standing.masks)
+        self.cells.take(standing, self.object_id)
+        return newer
 
     def go_to(self, frame_idx: int) -> None:
         """Move the slider to a frame."""
@@ -204,9 +195,9 @@ class Workplace:
         """Return what was known of a frame before the user painted in it."""
         assert self.result is not None
         areas = {
-            object_id: row.found[frame_idx].area
-            for object_id, row in self.rows.items()
-            if frame_idx in row.found
+            object_id: int(cell.area[frame_idx])
+            for object_id, cell in self.cells.items()
+            if cell.known[frame_idx]
         }
         return Painted(selected=int(self.result.layer.selected_label), areas=areas)
 

@@ -1,0 +1,88 @@
+"""What the user did, each a stretch of a session's steps: one Undo takes one back."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+    from napari_sam2.tracking import Session
+    from napari_sam2.widgets.engine import FramePrompts, PromptKey
+
+    Prompts = Mapping[PromptKey, FramePrompts]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deed:
+    """One thing the user did.
+
+    Attributes
+    ----------
+    before, after : int
+        Where the session stood, see `Session.position`.
+    prompts : mapping or None
+        The clicks and boxes of before, if the deed changed those.
+    """
+
+    before: int
+    after: int
+    prompts: Prompts | None = None
+
+
+class Deeds:
+    """The deeds of one session, done and taken back."""
+
+    def __init__(self) -> None:
+        self._done: list[Deed] = []
+        self._undone: list[Deed] = []
+
+    @contextlib.contextmanager
+    def one(
+        self, session: Session, prompts: Prompts | None = None
+    ) -> Generator[None, None, None]:
+        """Take all steps within for one deed, even if it fails in the middle."""
+        before = session.position
+        try:
+            yield
+        finally:
+            if session.position > before:
+                deed = Deed(before=before, after=session.position, prompts=prompts)
+                self._done.append(deed)
+                self._undone.clear()
+
+    def leads_back_to(self, session: Session, prompts: Prompts) -> bool:
+        """Whether to undo is what it takes to have these clicks and boxes again."""
+        last = self._done[-1] if self._done else None
+        return (
+            last is not None
+            and last.after == session.position
+            and last.prompts == prompts
+        )
+
+    def turn(self, session: Session, *, undo: bool) -> str | None:
+        """Take the latest deed back, or the latest one taken back forth again.
+
+        Returns
+        -------
+        str or None
+            Its last step in words; None if there is no deed, or its first steps are
+            too long ago to be known.
+        """
+        source, other = (self._done, self._undone)[:: 1 if undo else -1]
+        if not source:
+            return None
+        deed = source[-1]
+        goal = deed.before if undo else deed.after
+        known = len(session.undoable if undo else session.redoable)
+        steps = abs(session.position - goal)
+        if session.position != (deed.after if undo else deed.before) or steps > known:
+            source.clear()
+            return None
+        name = None
+        for _ in range(steps):
+            name = session.undo() if undo else session.redo()
+        other.append(source.pop())
+        return name
