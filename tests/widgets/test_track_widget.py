@@ -411,17 +411,17 @@ def test_doubtful_frames_are_gone_through(bench):
     bench.widget.follow("forward")
     bench.settle()
     bench.place.go_to(0)
-    bench.widget.next_doubtful()
+    bench.widget.reviewing.next_doubtful()
     assert bench.status == messages.NO_DOUBT
     bench.place.cells[1].confidence[5] = 0.3
     bench.place.cells[1].flags[9] = 4
     frames = []
     for backward in (False, False, True):
-        bench.widget.next_doubtful(backward=backward)
-        frames.append(bench.place.frame(bench.place.target()))
+        bench.widget.reviewing.next_doubtful(backward=backward)
+        frames.append(bench.place.here)
         assert f"Frame {frames[-1]}: look at <b>cell 1" in bench.status
     assert frames == [5, 9, 5]
-    bench.widget.next_doubtful(backward=True)
+    bench.widget.reviewing.next_doubtful(backward=True)
     assert bench.status == messages.NO_DOUBT
 
 

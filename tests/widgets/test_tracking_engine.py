@@ -234,6 +234,22 @@ def test_masks_taken_together_are_taken_back_together(engine, movie):
     assert engine.turn(request, undo=False).masks == ((3, 0), (4, 0))
 
 
+def test_painting_is_taken_back_pixel_by_pixel(kept, movie):
+    engine = kept()
+    request = request_for(movie, {(1, 0): click((30.0, 30.0))})
+    labels = engine.open(request, 0)
+    engine.preview(request, 0)
+    before = np.array(labels)
+    areas = {1: int((labels[0, 1] == 1).sum())}
+    labels[0, 1, 50:60, 50:60] = 2  # as napari's brush does
+    painted = Painted(selected=2, areas=areas)
+    engine.take_masks(request, 0, lambda: labels[0, 1], painted)
+    engine.preview(request, 0)
+    assert (labels[0, 1] == 2).any()
+    engine.turn(request, undo=True)
+    np.testing.assert_array_equal(np.array(labels), before)
+
+
 def test_more_steps_than_are_kept_cannot_be_taken_back_in_part(engine, movie):
     plane = np.zeros((64, 64), np.int32)
     for number in range(130):

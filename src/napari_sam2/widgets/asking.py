@@ -60,9 +60,13 @@ class Asking:
             panel.box_tool,
             panel.new_object,
             panel.undo,
+            panel.redo,
             panel.lock,
             panel.delete_object,
             panel.use_labels,
+            panel.previous_doubtful,
+            panel.next_doubtful,
+            panel.accept,
         ):
             widget.setEnabled(place is not None)
         shown = place is not None and place.result is not None
@@ -92,7 +96,7 @@ class Asking:
         if request is None:
             return
         desk.say_what_to_do()
-        frame = place.frame(request.target)
+        frame = place.here
         desk.submit(
             OPEN,
             partial(desk.engine.open, request, frame),
@@ -116,7 +120,7 @@ class Asking:
         self._following.stop_quietly()
         desk.show_objects()
         frames = [frame for frame, _ in changed]
-        here = place.frame(request.target)
+        here = place.here
         frame = here if here in frames else frames[0]
         object_id = changed[frames.index(frame)][1]
         self._to_review.update(object_id for _, object_id in changed)
@@ -131,7 +135,7 @@ class Asking:
         desk, place, request = self._desk, self._desk.place, self._desk.request()
         if place is None or request is None or place.result is None:
             return
-        frame = place.frame(request.target)
+        frame = place.here
         take = partial(
             desk.engine.take_masks,
             request,
@@ -146,7 +150,7 @@ class Asking:
         desk, place, request = self._desk, self._desk.place, self._desk.request()
         if place is None or request is None:
             return
-        frame = place.frame(request.target)
+        frame = place.here
         take = partial(desk.engine.take_masks, request, frame, place.plane_of(labels))
         self._take(place, request, frame, take, name=str(labels.name))
 

@@ -9,6 +9,8 @@ from napari_sam2.widgets import console_lines, messages
 from napari_sam2.widgets.engine import Edit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari_sam2.widgets.desk import Desk
     from napari_sam2.widgets.engine import Standing, Verb
     from napari_sam2.widgets.following import Following
@@ -38,6 +40,7 @@ class Editing:
         other: int = 0,
         frames: tuple[int, ...] | None = None,
         name: str = "",
+        then: Callable[[], None] | None = None,
     ) -> None:
         """Do something to a cell.
 
@@ -49,6 +52,8 @@ class Editing:
             Which cell; the current one unless given.
         frames : tuple of int, optional
             Where; the visible frame unless given.
+        then : callable, optional
+            What to do after it.
         """
         desk, place, request = self._desk, self._desk.place, self._desk.request()
         if place is None or request is None:
@@ -57,7 +62,7 @@ class Editing:
             verb=verb,
             object_id=place.object_id if object_id is None else object_id,
             other=other,
-            frames=(place.frame(request.target),) if frames is None else frames,
+            frames=(place.here,) if frames is None else frames,
             name=name,
         )
         self._following.stop_quietly()
@@ -70,6 +75,8 @@ class Editing:
             self.show(place, standing, since=since)
             desk.say(messages.edited(asked, place.cells))
             desk.console(console_lines.edit_line(asked))
+            if then is not None:
+                then()
 
         since = place.prompts.count
         desk.submit(
@@ -81,7 +88,7 @@ class Editing:
         place = self._desk.place
         if place is None:
             return
-        frame, cell = place.frame(place.target()), place.cells.get(place.object_id)
+        frame, cell = place.here, place.cells.get(place.object_id)
         if cell is None or not (cell.known[frame] or cell.locked[frame]):
             self._desk.say(messages.NOT_FOUND_HERE)
         else:

@@ -210,7 +210,7 @@ class Following(QObject):
             self._desk.frames_done.emit(min(written), max(written))
         if target is None or place.result is None:
             return
-        here = place.frame(target)
+        here = place.here
         if run.watched and panel.watch.isChecked() and run.latest not in (here, None):
             self._moving = True
             place.go_to(run.latest)  # draws the labels as well

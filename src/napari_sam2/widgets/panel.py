@@ -27,6 +27,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam2.widgets import messages
+from napari_sam2.widgets.heat_strip import HeatStrip
 from napari_sam2.widgets.objects_table import ObjectsTable
 
 HELP = (
@@ -34,12 +35,6 @@ HELP = (
     "<tr><td><b>click</b></td><td>&nbsp; this belongs to the cell</td></tr>"
     "<tr><td><b>Ctrl + click</b></td><td>&nbsp; this does not</td></tr>"
     "<tr><td><b>Shift + click</b></td><td>&nbsp; begin the next cell</td></tr>"
-    "<tr><td><b>Ctrl + Z</b></td>"
-    "<td>&nbsp; take the last thing back</td></tr>"
-    "<tr><td><b>M &nbsp; T &nbsp; G</b></td>"
-    "<td>&nbsp; new cell, + / −, follow / stop</td></tr>"
-    "<tr><td><b>K &nbsp; N</b></td>"
-    "<td>&nbsp; lock here, next doubtful frame</td></tr>"
     "</table>"
 )
 
@@ -64,6 +59,9 @@ class Panel(QScrollArea):
         column.setSpacing(4)
         self.status = _status()
         column.addWidget(self.status)
+        self.help_button = QToolButton()
+        self.help_button.setText("?")
+        self.help_button.setToolTip("What mouse and keys do (?)")
         self.recover = QPushButton()
         self.recover.setToolTip("Take up the work done on this image before")
         self.recover.hide()
@@ -72,9 +70,13 @@ class Panel(QScrollArea):
             ("1   Image", self._image_part),
             ("2   Click on a cell", self._prompt_part),
             ("3   Follow it", self._follow_part),
+            ("4   Review it", self._review_part),
             ("Console", self._console_part),
         ):
-            column.addWidget(_heading(title))
+            head = _row(_heading(title))
+            if build == self._prompt_part:
+                head.addWidget(self.help_button)
+            column.addLayout(head)
             column.addLayout(build())
         column.addStretch(1)
         self.setWidget(inside)
@@ -119,7 +121,9 @@ class Panel(QScrollArea):
         self.new_object = QPushButton("New cell")
         self.new_object.setToolTip("The next click begins another cell (M)")
         self.undo = QPushButton("Undo")
-        self.undo.setToolTip("Take the last click, box or following back (Ctrl+Z)")
+        self.undo.setToolTip("Take the last thing back, whatever it was (Ctrl+Z)")
+        self.redo = QPushButton("Redo")
+        self.redo.setToolTip("Do again what was taken back (Ctrl+Shift+Z)")
         self.lock = QPushButton("Lock")
         self.lock.setToolTip(
             "Keep the selected cell as it is in the frame you look at, or no longer (K)"
@@ -142,7 +146,7 @@ class Panel(QScrollArea):
         part.addWidget(self.sign)
         part.addWidget(self.help)
         part.addWidget(self.objects)
-        part.addLayout(_row(self.new_object, self.undo))
+        part.addLayout(_row(self.new_object, self.undo, self.redo))
         part.addLayout(_row(self.lock, self.delete_object))
         part.addLayout(_row(self.start_label, self.start_layer, self.use_labels))
         return part
@@ -182,6 +186,34 @@ class Panel(QScrollArea):
         part.addLayout(span)
         part.addLayout(_row(self.watch, self.again))
         part.addLayout(_row(self.progress, self.stop))
+        return part
+
+    def _review_part(self) -> QVBoxLayout:
+        self.previous_doubtful = QPushButton("◀")
+        self.previous_doubtful.setToolTip("The doubtful frame before (Shift+N)")
+        self.next_doubtful = QPushButton("Doubtful ▶")
+        self.next_doubtful.setToolTip("The next doubtful frame (N)")
+        self.accept = QPushButton("Right ✓")
+        self.accept.setToolTip(
+            "The selected cell is right here: lock it, and on to the next (Enter)"
+        )
+        self.strip_below = QPushButton("Strip below")
+        self.strip_below.setCheckable(True)
+        self.strip_below.setToolTip("Show the strip under the picture, or here")
+        self.previous_doubtful.setFixedWidth(34)
+        self.strip = HeatStrip()
+        self.strip.setFixedHeight(100)
+        part = QVBoxLayout()
+        part.setSpacing(4)
+        part.addLayout(
+            _row(
+                self.previous_doubtful,
+                self.next_doubtful,
+                self.accept,
+                self.strip_below,
+            )
+        )
+        part.addWidget(self.strip)
         return part
 
     def _console_part(self) -> QGridLayout:

@@ -19,14 +19,18 @@ from napari_sam2.widgets.desk import Desk
 from napari_sam2.widgets.editing import Editing
 from napari_sam2.widgets.following import Following
 from napari_sam2.widgets.image_choice import ImageChoice
+from napari_sam2.widgets.key_overlay import KeyOverlay
 from napari_sam2.widgets.keys import Keys
 from napari_sam2.widgets.model_part import ModelPart
 from napari_sam2.widgets.panel import Panel
 from napari_sam2.widgets.recovering import Recovering
+from napari_sam2.widgets.reviewing import Reviewing
 from napari_sam2.widgets.tracking_engine import TrackingEngine
 from napari_sam2.widgets.workplace import Workplace
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari.layers import Layer
     from napari.viewer import Viewer
     from qtpy.QtGui import QCloseEvent
@@ -62,6 +66,9 @@ class TrackWidget(QWidget):
         self.asking = Asking(self.desk, self.following)
         self.editing = Editing(self.desk, self.following)
         self.recovering = Recovering(self.desk, self.editing)
+        self.reviewing = Reviewing(
+            napari_viewer, self.desk, self.editing, self._object_chosen
+        )
         # However this widget ends, its thread must end too.
         self._goodbye = weakref.finalize(
             self,
@@ -75,21 +82,10 @@ class TrackWidget(QWidget):
         self._places: list[Workplace] = []
         self._open, self._docked = True, False
         self._connect()
-        self.keys = Keys(
-            napari_viewer,
-            {
-                "M": self.new_object,
-                "T": self.panel.sign.toggle,
-                "G": self.follow_or_stop,
-                "K": self.toggle_lock,
-                "N": self.next_doubtful,
-                "Shift-N": partial(self.next_doubtful, backward=True),
-                "Control-Z": self.undo,
-                "Control-Shift-Z": self.redo,
-            },
-        )
+        self.keys = Keys(napari_viewer, self.panel, self._key_actions(), {})
         self.asking.look_around()
         self.images.begin()
+        self.panel.strip_below.setChecked(True)
 
     @property
     def place(self) -> Workplace | None:
@@ -107,6 +103,22 @@ class TrackWidget(QWidget):
         self.desk.show_objects()
         self.desk.say(messages.next_object(place.object_id))
 
+    def _key_actions(self) -> dict[str, Callable[[], object]]:
+        return {
+            "new_object": self.new_object,
+            "sign": self.panel.sign.toggle,
+            "follow": self.follow_or_stop,
+            "stop": self.following.stop,
+            "undo": self.undo,
+            "redo": self.redo,
+            "next_doubtful": self.reviewing.next_doubtful,
+            "previous_doubtful": partial(self.reviewing.next_doubtful, backward=True),
+            "accept": self.reviewing.accept,
+            "lock": self.toggle_lock,
+            "absent": self.delete_here,
+            "help": self.show_keys,
+        }
+
     def undo(self) -> None:
         """Take back what was done last, whatever it was."""
         self.editing.turn(undo=True)
@@ -115,22 +127,19 @@ class TrackWidget(QWidget):
         """Do again what was taken back last."""
         self.editing.turn(undo=False)
 
-    def next_doubtful(self, *, backward: bool = False) -> None:
-        """Go to the next frame that should be looked at."""
-        place = self.place
-        if place is None:
-            return
-        here = place.frame(place.target())
-        frame = place.cells.doubtful_frame(here, backward=backward)
-        if frame is None:
-            self.desk.say(messages.NO_DOUBT)
-        else:
-            place.go_to(frame)
-            self.desk.say(messages.doubtful(frame, place.cells))
-
     def toggle_lock(self) -> None:
         """Keep the current cell as it is in the visible frame, or no longer."""
         self.editing.toggle_lock()
+
+    def delete_here(self) -> None:
+        """Say that the current cell is not in the visible frame."""
+        self.editing.edit("absent")
+
+    def show_keys(self) -> None:
+        """Show what mouse and keys do, until the next click or key."""
+        window = self.window()
+        if window is not None:
+            KeyOverlay(window, self.keys.keys, self.panel.strip.colours)
 
     def delete_object(self) -> None:
         """Delete the current cell from all frames."""
@@ -154,6 +163,7 @@ class TrackWidget(QWidget):
         self._open = False
         self._goodbye()
         self.keys.release()
+        self.reviewing.close()
         self.images.disconnect_all()
         self.viewer.layers.selection.events.active.disconnect(self._layer_selected)
         self.viewer.dims.events.current_step.disconnect(self.following.slider_moved)
@@ -188,6 +198,8 @@ class TrackWidget(QWidget):
         panel.objects.chosen.connect(self._object_chosen)
         panel.new_object.clicked.connect(self.new_object)
         panel.undo.clicked.connect(self.undo)
+        panel.redo.clicked.connect(self.redo)
+        panel.help_button.clicked.connect(self.show_keys)
         panel.lock.clicked.connect(self.toggle_lock)
         panel.recover.clicked.connect(self.recovering.recover)
         self.desk.opened.connect(self.recovering.look)
@@ -197,6 +209,11 @@ class TrackWidget(QWidget):
         panel.both.clicked.connect(lambda: self.follow("both"))
         panel.forward.clicked.connect(lambda: self.follow("forward"))
         panel.stop.clicked.connect(following.stop)
+        panel.previous_doubtful.clicked.connect(
+            lambda: self.reviewing.next_doubtful(backward=True)
+        )
+        panel.next_doubtful.clicked.connect(lambda: self.reviewing.next_doubtful())
+        panel.accept.clicked.connect(self.reviewing.accept)
         panel.copy.clicked.connect(self._copy_script)
         panel.download.clicked.connect(asking.download)
         self.models.changed.connect(asking.prepare)
@@ -248,6 +265,8 @@ class TrackWidget(QWidget):
         if place is None:
             return
         active = self.viewer.layers.selection.active
+        if active is not None and place.owns(active):
+            self.keys.bind_layer(active)
         tools: dict[Any, Layer | None] = {
             panel.click_tool: place.prompts.points,
             panel.box_tool: place.prompts.boxes,

@@ -117,12 +117,13 @@ class Workplace:
         self.last_target = make_target(self.image, self._viewer, self.axis)
         return self.last_target
 
-    def frame(self, target: Target) -> int:
-        """Return the frame that the user looks at, the nearest one if beside all."""
-        if target.followed is None:
+    @property
+    def here(self) -> int:
+        """The frame that the user looks at, the nearest one if beside all."""
+        if self.axis is None:
             return 0
-        at = current_index(self.image, self._viewer)[target.followed]
-        return min(max(at, 0), target.n_frames - 1)
+        at = current_index(self.image, self._viewer)[self.axis]
+        return min(max(at, 0), self.n_frames - 1)
 
     def why_not_clickable(self) -> str | None:
         """Return what the user has to do before a click can hit a pixel, or None."""
