@@ -63,6 +63,7 @@ def load_model(
     device: str | torch.device = "auto",
     dtype: torch.dtype = torch.float32,
     config: ModelConfig | str | None = None,
+    folder: str | Path | None = None,
 ) -> SAM2:
     """Load a model, ready for inference.
 
@@ -78,6 +79,8 @@ def load_model(
         Precision of the weights.
     config
         The configuration a file was made for; None finds it by itself.
+    folder
+        Where official models were downloaded to; None: `models_folder`.
 
     Returns
     -------
@@ -94,7 +97,7 @@ def load_model(
         If the name or the device is unknown.
     """
     chosen = choose_device(device)
-    path, wanted = _locate(name)
+    path, wanted = _locate(name, folder)
     if isinstance(config, str):
         config = preset(config)
     checksum = find_checkpoint(wanted.name).sha256 if wanted is not None else None
@@ -116,7 +119,9 @@ def load_model(
     )
 
 
-def _locate(name: str | Path) -> tuple[Path, ModelConfig | None]:
+def _locate(
+    name: str | Path, folder: str | Path | None
+) -> tuple[Path, ModelConfig | None]:
     """Return the file for `name` and, if it is a preset, its configuration."""
     if isinstance(name, Path) or name.endswith((".pt", ".pth", ".safetensors")):
         return Path(name), None
@@ -124,4 +129,4 @@ def _locate(name: str | Path) -> tuple[Path, ModelConfig | None]:
     if own is not None:
         return own, None
     config = preset(name)
-    return checkpoint_path(config.name), config
+    return checkpoint_path(config.name, folder=folder), config

@@ -59,7 +59,7 @@ def shelf_folder() -> Path:
     return Path(platformdirs.user_data_dir("napari-sam2", appauthor=False), "sessions")
 
 
-def new_session_path(folder: Path, name: str) -> Path:
+def new_session_path(folder: Path, name: str, kept: int = KEPT) -> Path:
     """Return a path on the shelf that is free, after tidying it up.
 
     Parameters
@@ -68,8 +68,10 @@ def new_session_path(folder: Path, name: str) -> Path:
         The shelf.
     name
         Of the image; what a file name cannot hold becomes an underscore.
+    kept
+        How many older sessions stay.
     """
-    tidy_up(folder)
+    tidy_up(folder, kept)
     stem = "".join(c if c.isalnum() or c in "-_" else "_" for c in name)[:40]
     stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{stem or 'image'}"
     path = folder / f"{stem}{ENDING}"

@@ -63,6 +63,7 @@ class Asking:
             panel.redo,
             panel.lock,
             panel.delete_object,
+            panel.more,
             panel.use_labels,
             panel.previous_doubtful,
             panel.next_doubtful,

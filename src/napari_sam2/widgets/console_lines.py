@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def model_line(choice: ModelChoice) -> str:
     """Return the line that loads the model."""
     device = "" if choice.device == "auto" else f", device={choice.device!r}"
-    return f"model = load_model({choice.name!r}{device})"
+    half = ", dtype=torch.bfloat16" if choice.precision == "half" else ""
+    return f"model = load_model({choice.name!r}{device}{half})"
 
 
 def session_lines(request: Request) -> list[str]:
@@ -31,7 +32,9 @@ def session_lines(request: Request) -> list[str]:
     if target.fixed:
         options.append(f"fixed={dict(target.fixed)!r}")
     pixels = f"viewer.layers[{target.name!r}].data"
+    torch = ["import torch"] if request.model.precision == "half" else []
     return [
+        *torch,
         "from napari_sam2 import Session, load_model, open_stack",
         model_line(request.model),
         f"stack = open_stack({pixels}, {', '.join(options)})",
@@ -74,6 +77,11 @@ def edit_line(edit: Edit) -> str:
         "split": f"session.split({object_id}, {first})",
         "swap": f"session.swap({object_id}, {edit.other}, {first})",
     }[edit.verb]
+
+
+def go_line(axis: int | None, frame_idx: int) -> str:
+    """Return the line that goes to a frame."""
+    return f"viewer.dims.set_current_step({axis or 0}, {frame_idx})"
 
 
 def propagate_lines(direction: Direction, frames: range | None) -> list[str]:

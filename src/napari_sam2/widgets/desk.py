@@ -135,6 +135,7 @@ class Desk(QObject):
         if self.place is not None:
             place = self.place
             self.panel.objects.show_prompts(place.sent, place.masks, place.object_id)
+            place.show_hidden()
             self.cells_changed.emit()
 
     def show_result(self, place: Workplace, array: Any) -> None:

@@ -79,9 +79,13 @@ class Editing:
                 then()
 
         since = place.prompts.count
-        desk.submit(
-            self._kind(), partial(desk.engine.edit, request, asked), on_done=done
-        )
+
+        def failed(error: Exception) -> None:
+            desk.show_objects()
+            desk.complain(error)
+
+        work = partial(desk.engine.edit, request, asked)
+        desk.submit(self._kind(), work, on_done=done, on_error=failed)
 
     def toggle_lock(self) -> None:
         """Keep the current cell as it is in the visible frame, or no longer."""

@@ -51,10 +51,13 @@ class ModelChoice:
         ``"nano"``, an official name, or a file.
     device : str
         ``"auto"``, ``"cpu"``, ``"cuda"``, …
+    precision : str
+        ``"full"`` is float32, ``"half"`` bfloat16.
     """
 
     name: str = "nano"
     device: str = "auto"
+    precision: str = "full"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from napari_sam2.widgets.engine import FrameNews, ModelInfo, ObjectNews
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from pathlib import Path
 
     from napari_sam2.model import SAM2
     from napari_sam2.stacks import Stack
@@ -79,7 +80,7 @@ def frame_news(
     )
 
 
-def model_info(name: str) -> ModelInfo:
+def model_info(name: str, folder: Path | None = None) -> ModelInfo:
     """Say whether a known model is here, and how large it is."""
     from napari_sam2.model.registry import (
         MissingCheckpointError,
@@ -89,7 +90,7 @@ def model_info(name: str) -> ModelInfo:
 
     known = find_checkpoint(name)
     try:
-        checkpoint_path(name)
+        checkpoint_path(name, folder=folder)
     except MissingCheckpointError:
         here = known.packaged  # then loading says what is wrong with the installation
     else:

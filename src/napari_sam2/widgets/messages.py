@@ -41,6 +41,7 @@ NO_DOUBT = "No doubtful frame in that direction."
 NO_UNDO = "There is nothing to take back."
 NO_REDO = "There is nothing to do again."
 NOT_FOUND_HERE = "Click on the cell in this frame first; then it can be locked."
+NOT_FOUND_ANYWHERE = "This cell is in no frame yet: click on it first."
 WRONG_AXES = (
     "Cells are clicked on pictures of the last two axes; press Ctrl+T or Ctrl+E until "
     "the layer's rows and columns are shown."

@@ -20,6 +20,13 @@ NANO = ModelInfo(name="nano", here=True, note="built in")
 class ModelPart(QObject):
     """The combo boxes for model and device.
 
+    Parameters
+    ----------
+    panel : Panel
+        Has them.
+    device, precision : str
+        What the user prefers, see `ModelChoice`.
+
     Attributes
     ----------
     changed : Signal()
@@ -28,12 +35,15 @@ class ModelPart(QObject):
 
     changed = Signal()
 
-    def __init__(self, panel: Panel) -> None:
+    def __init__(
+        self, panel: Panel, *, device: str = "auto", precision: str = "full"
+    ) -> None:
         super().__init__()
-        self._panel = panel
+        self._panel, self._precision = panel, precision
         self._models: list[ModelInfo] = []
         self._fill((NANO,))
-        panel.device.addItem("auto")
+        panel.device.addItems(["auto", *([device] if device != "auto" else [])])
+        panel.device.setCurrentText(device)
         panel.model.currentIndexChanged.connect(self._chosen)
         panel.device.currentIndexChanged.connect(self._chosen)
         panel.model_file.clicked.connect(self._ask_for_file)
@@ -46,7 +56,11 @@ class ModelPart(QObject):
     @property
     def choice(self) -> ModelChoice:
         """What to ask the engine for."""
-        return ModelChoice(name=self.info.name, device=self._panel.device.currentText())
+        return ModelChoice(
+            name=self.info.name,
+            device=self._panel.device.currentText(),
+            precision=self._precision,
+        )
 
     def show_catalogue(self, catalogue: Catalogue) -> None:
         """Offer what this machine has; the choice stays."""
@@ -56,8 +70,13 @@ class ModelPart(QObject):
         combo.blockSignals(True)
         combo.clear()
         combo.addItems(catalogue.devices)
+        # "cuda" stands for the first of "cuda:0", "cuda:1" …
+        if any(found.startswith(f"{device}:") for found in catalogue.devices):
+            combo.addItem(device)
         combo.setCurrentText(device)
         combo.blockSignals(False)
+        if combo.currentText() != device:  # it is preferred, but not here
+            self.changed.emit()
 
     def update_model(self, info: ModelInfo) -> None:
         """Note that a model has arrived."""

@@ -130,6 +130,8 @@ class Panel(QScrollArea):
         )
         self.delete_object = QPushButton("Delete")
         self.delete_object.setToolTip("Delete the selected cell from all frames")
+        self.more = QPushButton("More …")
+        self.more.setToolTip("Hide, lock, swap, join or split the selected cell")
         self.start_layer = _combo(
             "Labels that you have already, for example Cellpose's"
         )
@@ -147,7 +149,7 @@ class Panel(QScrollArea):
         part.addWidget(self.help)
         part.addWidget(self.objects)
         part.addLayout(_row(self.new_object, self.undo, self.redo))
-        part.addLayout(_row(self.lock, self.delete_object))
+        part.addLayout(_row(self.lock, self.delete_object, self.more))
         part.addLayout(_row(self.start_label, self.start_layer, self.use_labels))
         return part
 

@@ -99,6 +99,7 @@ class PromptLayers:
         self._count = 0
         self._object_id, self._positive = 1, True
         self._once_negative = False
+        self._hidden: set[int] = set()
         self.boxes: Shapes | None = None
         self.points: Points = self._make_points()
 
@@ -239,6 +240,12 @@ class PromptLayers:
         finally:
             self._busy = False
         return any(later)
+
+    def hide(self, object_ids: set[int]) -> None:
+        """Show the clicks of all objects but these."""
+        if object_ids != self._hidden:
+            self._hidden = set(object_ids)
+            self._paint(self.points)
 
     def changed(self) -> None:
         """Let the engine be told of what is in the layers."""
@@ -407,6 +414,7 @@ class PromptLayers:
             return
         signs = layer.features[SIGN]
         layer.face_color = colours
+        layer.shown = [int(i) not in self._hidden for i in layer.features[OBJECT]]
         layer.symbol = [POSITIVE_SYMBOL if s else NEGATIVE_SYMBOL for s in signs]
 
     def _remove_rows(self, layer: Layer, rows: list[int]) -> None:

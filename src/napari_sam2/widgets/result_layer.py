@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2.widgets.colours import label_colours
+from napari_sam2.widgets.colours import colours_without, label_colours
 from napari_sam2.widgets.prompt_layers import placement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from napari.layers import Image, Labels, Layer
     from napari.viewer import Viewer
@@ -43,6 +43,7 @@ class ResultLayer:
         self._viewer = viewer
         self._on_selected, self._on_painted = on_selected, on_painted
         self._busy = False
+        self._coloured: tuple[frozenset[int], tuple[int, ...]] = (frozenset(), ())
         before = viewer.layers.selection.active
         self.array = array
         self.layer: Labels = viewer.add_labels(
@@ -75,6 +76,13 @@ class ResultLayer:
             self.layer.selected_label = object_id
         finally:
             self._busy = False
+
+    def hide(self, hidden: Collection[int], object_ids: Collection[int]) -> None:
+        """Leave objects out of the picture; all others are shown."""
+        wanted = frozenset(hidden), tuple(object_ids) if hidden else ()
+        if wanted != self._coloured:
+            self._coloured = wanted
+            self.layer.colormap = colours_without(hidden, object_ids)
 
     def start_painting(self) -> None:
         """Select the layer and make the mouse a brush."""

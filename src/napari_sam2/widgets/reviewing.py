@@ -79,6 +79,7 @@ class Reviewing(QObject):
         doubtful = [i for i in place.cells.ids if place.cells[i].doubtful[frame]]
         if place.object_id not in doubtful:
             self._choose_object(doubtful[0])
+        self._desk.console("session.scores.doubtful()")
         self._desk.say(messages.doubtful(frame, place.cells))
 
     def accept(self) -> None:

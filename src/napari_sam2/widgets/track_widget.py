@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 
 from napari_sam2.widgets import console_lines, messages
 from napari_sam2.widgets.asking import Asking
+from napari_sam2.widgets.cell_menu import CellMenu
 from napari_sam2.widgets.desk import Desk
 from napari_sam2.widgets.editing import Editing
 from napari_sam2.widgets.following import Following
@@ -23,6 +24,7 @@ from napari_sam2.widgets.key_overlay import KeyOverlay
 from napari_sam2.widgets.keys import Keys
 from napari_sam2.widgets.model_part import ModelPart
 from napari_sam2.widgets.panel import Panel
+from napari_sam2.widgets.preferences import read_preferences
 from napari_sam2.widgets.recovering import Recovering
 from napari_sam2.widgets.reviewing import Reviewing
 from napari_sam2.widgets.tracking_engine import TrackingEngine
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QCloseEvent
 
     from napari_sam2.widgets.engine import Direction, Engine
+    from napari_sam2.widgets.preferences import Preferences
     from napari_sam2.widgets.worker import Worker
 
 
@@ -58,14 +61,18 @@ class TrackWidget(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.panel)
         self.images = ImageChoice(napari_viewer, self.panel)
-        self.models = ModelPart(self.panel)
+        prefers = read_preferences()
+        self.models = ModelPart(
+            self.panel, device=prefers.device, precision=prefers.precision
+        )
         self.desk = Desk(
-            self.panel, self.models, _engine() if engine is None else engine
+            self.panel, self.models, _engine(prefers) if engine is None else engine
         )
         self.following = Following(self.desk)
         self.asking = Asking(self.desk, self.following)
         self.editing = Editing(self.desk, self.following)
         self.recovering = Recovering(self.desk, self.editing)
+        self.cell_menu = CellMenu(self.desk, self.editing)
         self.reviewing = Reviewing(
             napari_viewer, self.desk, self.editing, self._object_chosen
         )
@@ -82,10 +89,11 @@ class TrackWidget(QWidget):
         self._places: list[Workplace] = []
         self._open, self._docked = True, False
         self._connect()
-        self.keys = Keys(napari_viewer, self.panel, self._key_actions(), {})
+        self.keys = Keys(napari_viewer, self.panel, self._key_actions(), prefers.keys)
         self.asking.look_around()
         self.images.begin()
-        self.panel.strip_below.setChecked(True)
+        self.panel.strip.set_colours(prefers.colours)
+        self.panel.strip_below.setChecked(prefers.strip_opens)
 
     @property
     def place(self) -> Workplace | None:
@@ -204,6 +212,11 @@ class TrackWidget(QWidget):
         panel.recover.clicked.connect(self.recovering.recover)
         self.desk.opened.connect(self.recovering.look)
         panel.delete_object.clicked.connect(self.delete_object)
+        panel.more.clicked.connect(self._show_cell_menu)
+        panel.objects.menu_wanted.connect(self.cell_menu.pop_up)
+        panel.objects.renamed.connect(
+            lambda object_id, name: self.editing.edit("rename", object_id, name=name)
+        )
         panel.use_labels.clicked.connect(self._use_labels)
         panel.backward.clicked.connect(lambda: self.follow("backward"))
         panel.both.clicked.connect(lambda: self.follow("both"))
@@ -303,6 +316,12 @@ class TrackWidget(QWidget):
             self.place.object_id = object_id
             self.desk.show_objects()
 
+    def _show_cell_menu(self) -> None:
+        button = self.panel.more
+        if self.place is not None:
+            below = button.mapToGlobal(button.rect().bottomLeft())
+            self.cell_menu.pop_up(self.place.object_id, below)
+
     def _use_labels(self) -> None:
         labels = self.images.start_labels
         if labels is not None:
@@ -316,10 +335,12 @@ class TrackWidget(QWidget):
             self.desk.say(messages.COPIED)
 
 
-def _engine() -> Engine:
+def _engine(prefers: Preferences) -> Engine:
     from napari_sam2.tracking.shelf import shelf_folder
 
-    return TrackingEngine(shelf=shelf_folder())
+    return TrackingEngine(
+        shelf=shelf_folder(), kept=prefers.sessions_kept, models=prefers.model_folder
+    )
 
 
 def _end(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2.widgets.deeds import Deeds
@@ -56,11 +57,14 @@ if TYPE_CHECKING:
     from napari_sam2.widgets.target import Target
 
 
-def default_loader(choice: ModelChoice) -> SAM2:
+def default_loader(choice: ModelChoice, folder: Path | None = None) -> SAM2:
     """Load the chosen model, ready for inference."""
+    import torch
+
     from napari_sam2.model import load_model
 
-    return load_model(choice.name, device=choice.device)
+    dtype = torch.bfloat16 if choice.precision == "half" else torch.float32
+    return load_model(choice.name, device=choice.device, dtype=dtype, folder=folder)
 
 
 class TrackingEngine:
@@ -68,20 +72,27 @@ class TrackingEngine:
 
     Parameters
     ----------
-    loader : callable
+    loader : callable, optional
         Makes a model of a choice; tests give a small one with random weights.
     shelf : Path, optional
         Folder in which sessions are kept as they are done, to go on with them after
         a crash; None keeps none.
+    kept : int
+        How many older ones stay there.
+    models : Path, optional
+        Folder for downloaded models; None: the usual one.
     """
 
     def __init__(
         self,
-        loader: Callable[[ModelChoice], SAM2] = default_loader,
+        loader: Callable[[ModelChoice], SAM2] | None = None,
         *,
         shelf: Path | None = None,
+        kept: int = 10,
+        models: Path | None = None,
     ) -> None:
-        self._loader, self._shelf = loader, shelf
+        self._loader = loader or partial(default_loader, folder=models)
+        self._shelf, self._kept, self._models = shelf, kept, models
         self._filled: set[tuple[object, ...]] = set()
         self._choice: ModelChoice | None = None
         self._model: SAM2 | None = None
@@ -106,7 +117,7 @@ class TrackingEngine:
             devices += [f"cuda:{i}" for i in range(torch.cuda.device_count())]
         if torch.backends.mps.is_available():
             devices.append("mps")
-        known = (model_info(name) for name in CHECKPOINTS)
+        known = (model_info(name, self._models) for name in CHECKPOINTS)
         return Catalogue(
             # SAM 2.0 is for reproducing old results: offered where its file is.
             models=tuple(m for m in known if m.here or not m.name.startswith("sam2-")),
@@ -119,8 +130,8 @@ class TrackingEngine:
         """Fetch the model called `name`, reporting bytes done and in all."""
         from napari_sam2.model.registry import download
 
-        download(name, progress=report)
-        return model_info(name)
+        download(name, progress=report, folder=self._models)
+        return model_info(name, self._models)
 
     def open(self, request: Request, frame_idx: int) -> Any:
         """Get ready to answer on a frame; return the labels, shaped like the image."""
@@ -344,7 +355,7 @@ class TrackingEngine:
         if self._shelf is None:
             self._session = Session(model, self._stack, labels=store)
         else:
-            path = new_session_path(self._shelf, target.name)
+            path = new_session_path(self._shelf, target.name, self._kept)
             self._session = Session(model, self._stack, path=path)
             if target.key[:3] in self._filled:  # another model goes on with them
                 store.copy_to(self._session.store)

@@ -157,6 +157,13 @@ class Workplace:
         self.cells.take(standing, self.object_id)
         return newer
 
+    def show_hidden(self) -> None:
+        """Leave the cells that are hidden out of the picture, and show the others."""
+        hidden = {i for i, cell in self.cells.items() if cell.hidden}
+        self.prompts.hide(hidden)
+        if self.result is not None:
+            self.result.hide(hidden, self.cells.ids)
+
     def go_to(self, frame_idx: int) -> None:
         """Move the slider to a frame."""
         if self.axis is None:
