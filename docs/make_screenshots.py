@@ -4,7 +4,8 @@ xvfb-run -s "-screen 0 1400x900x24" python docs/make_screenshots.py [--out docs/
 
 panel.png: the sample movie, three cells clicked and followed. ready.png: the panel
 before the first click. following.png: in the middle of a run. correction.png: a
-negative click. volume.png: the sample volume. movie.png: a movie of yours (--movie).
+correction, and in the strip what it has made out of date. keys.png: the list of keys.
+volume.png: the sample volume. movie.png: a movie of yours (--movie).
 """
 
 from __future__ import annotations
@@ -122,10 +123,16 @@ def movie_tour(
     tour.viewer.dims.set_point(0, 24)
     pump(0.5)
     tour.shoot("panel.png")
-    tour.viewer.dims.set_point(0, 0)
-    y, x = centres(sample.labels[0], (5,))[0]
-    tour.click((0, y, x + 9), positive=False)
+    widget.editing.edit("lock", 1, frames=tuple(range(30, 40)))
+    tour.settle()
+    y, x = np.argwhere(np.asarray(widget.place.result.array[12]) == 3).mean(axis=0)
+    tour.viewer.dims.set_point(0, 12)
+    widget.place.object_id = 3
+    tour.click((12, y, x + 9), positive=False)
     tour.shoot("correction.png")
+    widget.show_keys()
+    pump(0.3)
+    tour.shoot("keys.png")
     tour.close()
 
 

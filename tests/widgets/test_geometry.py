@@ -63,9 +63,9 @@ def test_the_frame_is_the_one_looked_at_on_a_scaled_axis(viewer, movie, open_ben
     bench = open_bench()
     viewer.dims.set_point(0, 5 * SCALE[0] + TRANSLATE[0])
     place = bench.place
-    assert place.frame(place.target()) == 5
+    assert place.here == 5
     place.go_to(8)
-    assert place.frame(place.target()) == 8
+    assert place.here == 8
 
 
 def test_time_is_followed_with_depth_held(viewer, open_bench):

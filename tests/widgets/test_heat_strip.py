@@ -80,7 +80,7 @@ def test_marks_are_seen():
     frames = {int(picture.frame_at(x)) for x in np.flatnonzero(changed.any(axis=0))}
     assert frames == {2, 4, 6, 8}
     assert rgb(picture, 50, 0) == LIGHT  # a triangle that points down at the click
-    assert rgb(picture, 50, 5) == colour(1)
+    assert rgb(picture, 50, 7) == colour(1)
     assert rgb(picture, 90, ROW - 2) == LIGHT  # a line under what is locked
     assert rgb(picture, 130, ROW - 2) == LIGHT  # a triangle that points up at a jump
     assert rgb(picture, 123, ROW - 2) == colour(1)

@@ -75,11 +75,9 @@ class Cell:
         return doubtful
 
     @property
-    def lowest(self) -> int | None:
-        """The frame of lowest confidence; None if nothing is known."""
-        if not self.known.any():
-            return None
-        return int(np.nanargmin(self.confidence))
+    def lowest(self) -> float:
+        """The lowest confidence; NaN if nothing is known."""
+        return float(np.fmin.reduce(self.confidence))
 
     def take(self, review: ObjectReview) -> None:
         """Know what the engine knows."""

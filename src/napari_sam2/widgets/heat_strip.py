@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ROW, GUTTER, SWATCH = 16, 58, 9  # pixels
 REDRAW_MILLISECONDS = 100
-EDGE = 5  # pixels that a line or a mark reaches over its frame
+EDGE = 7  # pixels that a line or a mark reaches over its frame
 LEAST_ROWS, MOST_ROWS = 3, 8
 FAR = 10  # frames, with Page Up and Page Down
 BACKGROUND, TEXT = QColor(38, 41, 48), QColor(240, 241, 242)

@@ -6,11 +6,11 @@ panel's own layers they go before napari's, on other layers after.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject
 from qtpy.QtGui import QKeySequence, QShortcut
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def table(keys: Mapping[str, str]) -> list[tuple[str, str]]:
     return [*MOUSE, *rows]
 
 
-class Keys(QObject):
+class Keys:
     """Keys of the panel, bound while it is open.
 
     Parameters
@@ -132,7 +132,6 @@ class Keys(QObject):
         actions: Mapping[str, Callable[[], object]],
         wishes: Mapping[str, str],
     ) -> None:
-        super().__init__(panel)
         self._viewer, self._panel, self._actions = viewer, panel, actions
         self._before: dict[str, Any] = {}
         self._layers: list[Layer] = []
@@ -163,8 +162,9 @@ class Keys(QObject):
                 if key and not _is_sign(key) and not action.yields:
                     layer.bind_key(key, None, overwrite=True)
         for shortcut in self._shortcuts:
-            shortcut.setEnabled(False)
-            shortcut.deleteLater()
+            with contextlib.suppress(RuntimeError):  # gone with its window
+                shortcut.setEnabled(False)
+                shortcut.deleteLater()
         self._before.clear()
         self._layers.clear()
         self._shortcuts.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from qtpy.QtCore import QPoint, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
 from qtpy.QtWidgets import (
@@ -34,6 +35,7 @@ COLUMNS = {
     "Lowest": "How sure its least sure frame is, 0 to 1: press N to go there",
 }
 NAME = 1
+MARGIN = 16  # pixels beside a column's title
 
 
 class ObjectsTable(QTableWidget):
@@ -59,10 +61,13 @@ class ObjectsTable(QTableWidget):
         self._quiet = False
         self.setHorizontalHeaderLabels(list(COLUMNS))
         if (header := self.horizontalHeader()) is not None:
-            header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+            # Not as wide as their contents: that would be worked out at each change.
+            header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
             header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
             header.setMinimumSectionSize(20)
-        for column, tip in enumerate(COLUMNS.values()):
+        for column, (title, tip) in enumerate(COLUMNS.items()):
+            width = self.fontMetrics().horizontalAdvance(title) + MARGIN
+            self.setColumnWidth(column, width)
             if (item := self.horizontalHeaderItem(column)) is not None:
                 item.setToolTip(tip)
         if (numbers := self.verticalHeader()) is not None:
@@ -118,13 +123,13 @@ class ObjectsTable(QTableWidget):
             self.setRowCount(len(self._cells))
             for place, object_id in enumerate(self.object_ids):
                 cell = self._cells[object_id]
-                known, lowest = int(cell.known.sum()), cell.lowest
+                known, lowest = np.count_nonzero(cell.known), cell.lowest
                 texts = (
                     str(object_id),
                     cell.name,
                     str(cell.prompts or "–"),
                     str(known or "–"),
-                    "–" if lowest is None else f"{cell.confidence[lowest]:.2f}",
+                    f"{lowest:.2f}" if known else "–",
                 )
                 for column, text in enumerate(texts):
                     self._write(place, column, text)
@@ -152,8 +157,9 @@ class ObjectsTable(QTableWidget):
         if first is not None and first.data(Qt.ItemDataRole.UserRole) != look:
             first.setData(Qt.ItemDataRole.UserRole, look)
             first.setIcon(_swatch(object_id, hidden=cell.hidden))
-        if last is not None:
-            last.setToolTip(f"{cell.doubtful.sum()} doubtful frames: press N")
+        tip = f"{np.count_nonzero(cell.doubtful)} doubtful frames: press N"
+        if last is not None and last.toolTip() != tip:
+            last.setToolTip(tip)
 
     def _on_edited(self, item: QTableWidgetItem) -> None:
         if not self._quiet and item.column() == NAME:

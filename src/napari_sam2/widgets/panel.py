@@ -44,6 +44,12 @@ PRIMARY = (
     "QPushButton:disabled { background: #6b5a2a; color: #a59a78; }"
 )
 
+ROUND = (
+    "QToolButton { border: 1px solid #8a909c; border-radius: 9px; min-width: 16px;"
+    " max-width: 16px; min-height: 16px; max-height: 16px; font-weight: bold; }"
+    "QToolButton:hover { border-color: #ffb000; color: #ffb000; }"
+)
+
 
 class Panel(QScrollArea):
     """The parts of the dock widget, from the image to the console line."""
@@ -62,6 +68,7 @@ class Panel(QScrollArea):
         self.help_button = QToolButton()
         self.help_button.setText("?")
         self.help_button.setToolTip("What mouse and keys do (?)")
+        self.help_button.setStyleSheet(ROUND)
         self.recover = QPushButton()
         self.recover.setToolTip("Take up the work done on this image before")
         self.recover.hide()

@@ -25,8 +25,16 @@ from napari_sam2.widgets.prompt_geometry import (
     clicks_to_put,
     clipped,
 )
+from napari_sam2.widgets.prompt_making import (
+    NEGATIVE_SYMBOL,
+    OBJECT,
+    ORDER,
+    POSITIVE_SYMBOL,
+    SIGN,
+    make_boxes,
+    make_points,
+)
 from napari_sam2.widgets.prompt_sync import rounded
-from napari_sam2.widgets.target import pixel_shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,27 +44,9 @@ if TYPE_CHECKING:
 
     from napari_sam2.widgets.target import Target
 
-OBJECT, SIGN, ORDER = "object", "sign", "order"
-POSITIVE_SYMBOL, NEGATIVE_SYMBOL = "disc", "x"
-# A click is as large as this part of the image, but on the screen at most so many
-# pixels. (The lower limit also widens the border, so it is low.)
-CLICK_PART, CLICK_PIXELS = 1 / 55, (2, 16)
 NEGATIVE_MODIFIERS = frozenset({"Control", "Alt"})
 _UNFINISHED = ("adding", "removing", "changing")
 Prompts = dict[PromptKey, FramePrompts]
-
-
-def placement(image: Layer) -> dict[str, Any]:
-    """Return what a new layer needs to lie exactly on `image`."""
-    return {
-        "scale": image.scale,
-        "translate": image.translate,
-        "rotate": image.rotate,
-        "shear": image.shear,
-        "affine": image.affine.affine_matrix,
-        "units": image.units,
-        "axis_labels": image.axis_labels,
-    }
 
 
 class PromptLayers:
@@ -335,34 +325,14 @@ class PromptLayers:
             self.boxes.events.data.disconnect(self._changed)
 
     def _make_points(self) -> Points:
-        layer = self._viewer.add_points(
-            np.empty((0, self._image.ndim)),
-            name=f"{self._image.name} clicks",
-            features={OBJECT: np.empty(0, int), SIGN: [], ORDER: []},
-            symbol=POSITIVE_SYMBOL,
-            size=max(2.0, CLICK_PART * max(pixel_shape(self._image)[-2:])),
-            border_color="white",
-            border_width=0.1,
-            opacity=1.0,
-            **placement(self._image),
-        )
-        layer.canvas_size_limits = CLICK_PIXELS
+        layer = make_points(self._viewer, self._image)
         layer.mouse_drag_callbacks.append(self._press)
         layer.events.data.connect(self._changed)
         self._set_defaults_of(layer)
         return layer
 
     def _make_boxes(self) -> Shapes:
-        layer = self._viewer.add_shapes(
-            None,
-            ndim=self._image.ndim,
-            name=f"{self._image.name} boxes",
-            features={OBJECT: np.empty(0, int), SIGN: [], ORDER: []},
-            face_color="transparent",
-            edge_color="white",
-            edge_width=1,
-            **placement(self._image),
-        )
+        layer = make_boxes(self._viewer, self._image)
         layer.events.data.connect(self._changed)
         self._set_defaults_of(layer)
         return layer

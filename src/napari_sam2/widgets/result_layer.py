@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2.widgets.colours import colours_without, label_colours
-from napari_sam2.widgets.prompt_layers import placement
+from napari_sam2.widgets.prompt_making import placement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

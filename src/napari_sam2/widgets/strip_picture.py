@@ -8,7 +8,7 @@ Shapes: T frames, W pixels wide, R rows, H = R * row height pixels high.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 UNKNOWN, GAP = (70, 74, 82), (38, 41, 48)
 LIGHT, DARK = (255, 255, 255), (20, 22, 26)
-MARK_ROWS = ((0, 2), (1, 1), (2, 0))  # a triangle: depth, half width
-WIDE = 5  # columns from so many pixels on have marks in their middle
+MARK_ROWS = ((0, 4), (1, 3), (2, 2), (3, 1), (4, 0))  # a triangle: depth, half width
+WIDE = 9  # columns from so many pixels on have marks in their middle
 FAINT = 0.6
 HATCH = 6
 
@@ -93,83 +93,100 @@ class StripPicture:
         # Marks of columns just outside reach inside.
         begin, stop = max(left - reach, 0), min(right + reach, self.width)
         shown = slice(max(left, 0), min(right, self.width))
-        for row, cell in enumerate(cells):
-            top = row * self._row_height
-            block = self._row(cell, begin, stop)
+        if cells:
+            block = self._block(cells, begin, stop)
             part = block[:, shown.start - begin : shown.stop - begin]
-            self.pixels[top : top + self._row_height, shown, 2::-1] = part
+            self.pixels[:, shown, 2::-1] = part
 
-    def _row(self, cell: Cell, begin: int, stop: int) -> Pixels:
-        """Return the pixels (row height, columns, 3) of a cell, RGB."""
-        starts, ends = self._starts[begin:stop], self._ends[begin:stop]
-        low = _lowest(cell.confidence, starts, ends)
+    def _block(self, cells: Sequence[Cell], begin: int, stop: int) -> Pixels:
+        """Return some columns of all rows, (H, columns, 3) RGB."""
+        from_, to = int(self._starts[begin]), int(self._ends[stop - 1])
+        starts, ends = self._starts[begin:stop] - from_, self._ends[begin:stop] - from_
+
+        def stacked(name: str) -> NDArray[Any]:
+            return np.stack([getattr(cell, name)[from_:to] for cell in cells])
+
+        low = _lowest(stacked("confidence"), starts, ends)  # (R, columns)
         known = ~np.isnan(low)
         steps = (np.where(known, low, 0) * (STEPS - 1)).round().astype(np.intp)
-        unknown = np.array(UNKNOWN, np.uint8)
-        line = np.where(known[:, None], self._colours[steps], unknown)
-        body = self._row_height - 1
-        block = np.repeat(line[None], self._row_height, axis=0)
-        stale = _any(cell.outdated & cell.known, starts, ends)
-        if stale.any():
-            _hatch(block[:body], stale, begin)
-        block[body:] = GAP
-        columns = np.arange(begin, stop)
-        self._triangles(block, cell.prompted, columns, top=True)
-        self._triangles(block, cell.flags > 0, columns, top=False)
-        locked = _any(cell.locked, starts, ends)
-        block[body - 2 : body, locked] = LIGHT
-        block[body - 3, locked] = DARK
-        return block
+        unknown, gap = np.array(UNKNOWN, np.uint8), np.array(GAP, np.uint8)
+        line = np.where(known[..., None], self._colours[steps], unknown)
+        stale = _any(stacked("outdated"), starts, ends) & known
+        faded = (FAINT * line + (1 - FAINT) * gap).astype(np.uint8)
+        line = np.where(stale[..., None], faded, line)
+        height, body = self._row_height, self._row_height - 1
+        across = np.arange(begin, stop) + np.arange(height)[:, None]
+        hatched = stale[:, None] & (across % HATCH < HATCH // 3)
+        block = np.where(hatched[..., None], gap, line[:, None])
+        block[:, body:] = gap
+        middle = self._middles(begin, stop)
+        prompted = _any(stacked("prompted"), starts, ends) & middle
+        flagged = _any(stacked("flags") > 0, starts, ends) & middle
+        _triangles(block[:, :body], prompted)
+        _triangles(block[:, body - 1 :: -1], flagged)
+        locked = _any(stacked("locked"), starts, ends)
+        block[:, body - 2 : body][np.stack([locked, locked], axis=1)] = LIGHT
+        block[:, body - 3][locked] = DARK
+        return block.reshape(-1, stop - begin, 3)
 
-    def _triangles(
-        self, block: Pixels, marked: Flags, columns: NDArray[np.intp], *, top: bool
-    ) -> None:
-        """Draw a white triangle with a dark edge in every marked column."""
-        if not marked.any():
-            return
-        starts, ends = self._starts[columns], self._ends[columns]
-        here = _any(marked, starts, ends)
-        if self.width >= WIDE * self.n_frames:  # once a frame, in its middle
-            middle = ((starts + 0.5) * self.width / self.n_frames).astype(np.intp)
-            here &= columns == middle
-        body = self._row_height - 1
-        for grow, colour in ((1, DARK), (0, LIGHT)):
-            for depth, half in (*MARK_ROWS, (3, -1)):
-                if half + grow >= 0:
-                    line = depth if top else body - 1 - depth
-                    block[line, _widened(here, half + grow)] = colour
+    def _middles(self, begin: int, stop: int) -> Flags:
+        """Return the columns that may have a mark: of a wide frame the middle one."""
+        columns = np.arange(begin, stop)
+        if self.width < WIDE * self.n_frames:
+            return np.ones(len(columns), np.bool_)
+        middle = (self._starts[columns] + 0.5) * self.width / self.n_frames
+        here: Flags = columns == middle.astype(np.intp)
+        return here
+
+
+def _triangles(block: Pixels, marked: Flags) -> None:
+    """Draw white triangles with dark edges, pointing away from the first line.
+
+    Parameters
+    ----------
+    block : ndarray
+        (R, lines, columns, 3) RGB; is changed.
+    marked : ndarray
+        (R, columns) where the middle of one is.
+    """
+    if not marked.any():
+        return
+    for grow, colour in ((1, DARK), (0, LIGHT)):
+        for depth, half in (*MARK_ROWS, (len(MARK_ROWS), -1)):
+            if half + grow >= 0:
+                block[:, depth][_widened(marked, half + grow)] = colour
 
 
 def _lowest(
     values: NDArray[np.float32], starts: NDArray[np.intp], ends: NDArray[np.intp]
 ) -> NDArray[np.float32]:
-    """Return the lowest known value of each column's frames; NaN if none is known."""
+    """Return the lowest known value of each column's frames; NaN if none is known.
+
+    Parameters
+    ----------
+    values : ndarray
+        (R, frames).
+    starts, ends : ndarray
+        (columns,) where the frames of each begin and end.
+    """
     if (ends - starts == 1).all():
-        return values[starts]
-    return np.asarray(np.fmin.reduceat(values[: ends[-1]], starts))
+        return values[:, starts]
+    lowest: NDArray[np.float32] = np.fmin.reduceat(values, starts, axis=1)
+    return lowest
 
 
 def _any(flags: Flags, starts: NDArray[np.intp], ends: NDArray[np.intp]) -> Flags:
-    """Return whether any of each column's frames is marked."""
+    """Return whether any of each column's frames is marked; see `_lowest`."""
     if (ends - starts == 1).all():
-        return flags[starts]
-    found: Flags = np.logical_or.reduceat(flags[: ends[-1]], starts)
+        return flags[:, starts]
+    found: Flags = np.logical_or.reduceat(flags, starts, axis=1)
     return found
 
 
-def _hatch(block: Pixels, where: Flags, begin: int) -> None:
-    """Fade columns, and draw slanted lines over them."""
-    faded = FAINT * block[:, where] + (1 - FAINT) * np.array(GAP)
-    height, width = block.shape[:2]
-    along = np.arange(begin, begin + width)[where]
-    lines = (along + np.arange(height)[:, None]) % HATCH < HATCH // 3
-    block[:, where] = np.where(lines[..., None], np.array(GAP), faded).astype(np.uint8)
-
-
 def _widened(flags: Flags, by: int) -> Flags:
-    """Return flags that reach `by` places to both sides."""
+    """Return (R, columns) flags that reach `by` columns to both sides."""
     wide = flags.copy()
     for step in range(1, by + 1):
-        wide[step:] |= flags[:-step]
-        wide[:-step] |= flags[step:]
+        wide[:, step:] |= flags[:, :-step]
+        wide[:, :-step] |= flags[:, step:]
     return wide
