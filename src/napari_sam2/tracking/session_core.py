@@ -1,7 +1,6 @@
 """What a session is made of, and its walk through the stack, frame by frame.
 
-`session_prompts` adds prompts to it, `session_review` says how things stand, `session`
-adds locks, edits, undo and reopening.
+`session_prompts`, `session_review` and `session` go on from here.
 """
 
 from __future__ import annotations
