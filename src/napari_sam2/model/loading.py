@@ -80,7 +80,7 @@ def load_model(
     config
         The configuration a file was made for; None finds it by itself.
     folder
-        Where official models were downloaded to; None: `models_folder`.
+        Where models are, downloaded or your own; None: `models_folder`.
 
     Returns
     -------
@@ -125,7 +125,7 @@ def _locate(
     """Return the file for `name` and, if it is a preset, its configuration."""
     if isinstance(name, Path) or name.endswith((".pt", ".pth", ".safetensors")):
         return Path(name), None
-    own = own_models().get(name)
+    own = own_models(folder).get(name)
     if own is not None:
         return own, None
     config = preset(name)
