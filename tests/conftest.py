@@ -15,6 +15,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from napari_sam2.model.config import ModelConfig
+
 # Before napari reads its settings: a test must neither see nor change the user's.
 _SETTINGS = tempfile.TemporaryDirectory(prefix="napari-sam2-tests-")
 os.environ["NAPARI_CONFIG"] = str(Path(_SETTINGS.name) / "settings.yaml")
@@ -89,3 +91,38 @@ def _living_widgets() -> list[object]:
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     QApplication.processEvents()
     return list(QApplication.topLevelWidgets())
+
+
+@pytest.fixture(scope="session")
+def pico_config() -> ModelConfig:
+    """Describe a network small enough to be trained within a test."""
+    from napari_sam2.model.config import HieraConfig, ModelConfig
+
+    return ModelConfig(
+        name="pico",
+        image_size=64,
+        hiera=HieraConfig(
+            embed_dim=16,
+            num_heads=1,
+            stages=(1, 1, 1, 1),
+            global_blocks=(2,),
+            windows=(8, 4, 4, 2),
+        ),
+        dim=32,
+        memory_dim=16,
+        memory_layers=1,
+        memory_ff=64,
+        decoder_heads=2,
+        decoder_ff=64,
+        prompt_mask_channels=16,
+        dense_prompts=True,
+    )
+
+
+@pytest.fixture
+def pico(monkeypatch: pytest.MonkeyPatch, pico_config: ModelConfig) -> ModelConfig:
+    """Make the small network a preset, for as long as a test runs."""
+    from napari_sam2.model.config import PRESETS
+
+    monkeypatch.setitem(PRESETS, "pico", pico_config)
+    return pico_config

@@ -13,10 +13,17 @@ def test_manifest_validates_with_imports():
     MANIFEST.validate_imports()
 
 
-@pytest.mark.parametrize("menu", ["napari/layers/segment", "napari/layers/track"])
-def test_widget_is_in_the_layers_menus(menu):
+@pytest.mark.parametrize(
+    ("menu", "command"),
+    [
+        ("napari/layers/segment", "napari-sam2.track"),
+        ("napari/layers/track", "napari-sam2.track"),
+        ("napari/layers/annotate", "napari-sam2.adapt"),
+    ],
+)
+def test_widgets_are_in_the_layers_menus(menu, command):
     commands = [item.command for item in MANIFEST.contributions.menus[menu]]
-    assert commands == ["napari-sam2.track"]
+    assert commands == [command]
 
 
 def test_samples_open_as_layers():

@@ -53,11 +53,14 @@ class ModelChoice:
         ``"auto"``, ``"cpu"``, ``"cuda"``, …
     precision : str
         ``"full"`` is float32, ``"half"`` bfloat16.
+    version : int
+        Another one when the file of that name was replaced.
     """
 
     name: str = "nano"
     device: str = "auto"
     precision: str = "full"
+    version: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,11 +84,17 @@ class ModelInfo:
         Whether its file is on this machine.
     note : str
         Size or origin, for people.
+    tip : str
+        More about it, shown where the mouse rests.
+    version : int
+        As `ModelChoice` has it.
     """
 
     name: str
     here: bool
     note: str = ""
+    tip: str = ""
+    version: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

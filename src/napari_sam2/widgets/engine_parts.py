@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from napari_sam2.widgets.engine import FrameNews, ModelInfo, ObjectNews
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from napari_sam2.model import SAM2
+    from napari_sam2.model import SAM2, Card
     from napari_sam2.stacks import Stack
     from napari_sam2.tracking import Session
     from napari_sam2.widgets.engine import Request
@@ -51,11 +52,19 @@ def warm_up(model: SAM2) -> None:
 def leave_a_core() -> None:
     """Leave a core to the window: on few cores that is faster for both.
 
-    See docs/performance.md. Holds for the calling thread and those begun later.
+    See docs/performance.md. Holds for the calling thread and those begun later, which
+    may call this as well: one core is left, not one each.
     """
     import torch
 
-    torch.set_num_threads(max(1, torch.get_num_threads() - 1))
+    torch.set_num_threads(_modest_threads())
+
+
+@cache
+def _modest_threads() -> int:
+    import torch
+
+    return max(1, torch.get_num_threads() - 1)
 
 
 def frames_key(request: Request) -> tuple[object, ...]:
@@ -98,3 +107,36 @@ def model_info(name: str, folder: Path | None = None) -> ModelInfo:
     size = "" if known.n_bytes is None else f"{known.n_bytes / 2**20:.0f} MB"
     note = "built in" if known.packaged else size
     return ModelInfo(name=name, here=here, note=note)
+
+
+def own_model_infos() -> tuple[ModelInfo, ...]:
+    """Describe the user's own models, with their cards."""
+    from napari_sam2.model import own_models
+
+    return tuple(own_model_info(name, path) for name, path in own_models().items())
+
+
+def own_model_info(name: str, path: Path) -> ModelInfo:
+    """Describe one of the user's own models."""
+    from napari_sam2.model import CheckpointError, read_card
+
+    try:
+        card = read_card(path)
+    except CheckpointError as error:
+        tip = str(error)
+    else:
+        tip = "made elsewhere" if card is None else _describe(card)
+    version = path.stat().st_mtime_ns
+    return ModelInfo(name=name, here=True, note="own", tip=tip, version=version)
+
+
+def _describe(card: Card) -> str:
+    """Write a card in a few lines."""
+    lines = [f"{card.parent or 'a model'}, adapted to {', '.join(card.data)}"]
+    lines += [f"{card.made[:10]}: {card.learned} objects, {card.steps} steps"]
+    lines += [f"Mean IoU of up to {card.aside} objects held aside:"]
+    lines += [
+        f"{task}: {before:.2f} → {after:.2f}"
+        for task, (before, after) in card.scores.items()
+    ]
+    return "\n".join(lines)

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtWidgets import QFileDialog
 
 from napari_sam2.widgets.engine import ModelChoice, ModelInfo
 
 if TYPE_CHECKING:
+    from qtpy.QtWidgets import QComboBox, QPushButton, QToolButton
+
     from napari_sam2.widgets.engine import Catalogue
-    from napari_sam2.widgets.panel import Panel
 
 NANO = ModelInfo(name="nano", here=True, note="built in")
+
+
+class ModelControls(Protocol):
+    """The parts of a panel that name a model and a device."""
+
+    model: QComboBox
+    model_file: QToolButton
+    download: QPushButton
+    device: QComboBox
 
 
 class ModelPart(QObject):
@@ -36,7 +46,7 @@ class ModelPart(QObject):
     changed = Signal()
 
     def __init__(
-        self, panel: Panel, *, device: str = "auto", precision: str = "full"
+        self, panel: ModelControls, *, device: str = "auto", precision: str = "full"
     ) -> None:
         super().__init__()
         self._panel, self._precision = panel, precision
@@ -60,6 +70,7 @@ class ModelPart(QObject):
             name=self.info.name,
             device=self._panel.device.currentText(),
             precision=self._precision,
+            version=self.info.version,
         )
 
     def show_catalogue(self, catalogue: Catalogue) -> None:
@@ -85,9 +96,17 @@ class ModelPart(QObject):
 
     def add_file(self, path: Path) -> None:
         """Offer a checkpoint file, and choose it."""
-        info = ModelInfo(name=str(path), here=True, note="file")
+        self.add(ModelInfo(name=str(path), here=True, note="file"))
+        self.choose(str(path))
+
+    def add(self, info: ModelInfo) -> None:
+        """Offer a model that was just made, in place of one of its name."""
         self._fill((*[m for m in self._models if m.name != info.name], info))
-        self._panel.model.setCurrentIndex(len(self._models) - 1)
+
+    def choose(self, name: str) -> None:
+        """Take a model that is offered."""
+        names = [info.name for info in self._models]
+        self._panel.model.setCurrentIndex(names.index(name))
 
     def _fill(self, models: list[ModelInfo] | tuple[ModelInfo, ...]) -> None:
         combo = self._panel.model
@@ -96,6 +115,8 @@ class ModelPart(QObject):
         combo.blockSignals(True)
         combo.clear()
         combo.addItems([_title(info) for info in self._models])
+        for at, info in enumerate(self._models):
+            combo.setItemData(at, info.tip, Qt.ItemDataRole.ToolTipRole)
         names = [info.name for info in self._models]
         combo.setCurrentIndex(names.index(before) if before in names else 0)
         combo.blockSignals(False)
@@ -105,8 +126,9 @@ class ModelPart(QObject):
         self.changed.emit()
 
     def _ask_for_file(self) -> None:
+        kinds = "Checkpoints (*.safetensors *.pt)"
         path, _ = QFileDialog.getOpenFileName(
-            self._panel, "Choose a checkpoint", "", "Checkpoints (*.safetensors *.pt)"
+            self._panel.model, "Choose a checkpoint", "", kinds
         )
         if path:
             self.add_file(Path(path))

@@ -31,6 +31,7 @@ from napari_sam2.widgets.engine_parts import (
     leave_a_core,
     model_info,
     open_target,
+    own_model_infos,
     warm_up,
 )
 from napari_sam2.widgets.labels_volume import LabelsVolume
@@ -120,7 +121,10 @@ class TrackingEngine:
         known = (model_info(name, self._models) for name in CHECKPOINTS)
         return Catalogue(
             # SAM 2.0 is for reproducing old results: offered where its file is.
-            models=tuple(m for m in known if m.here or not m.name.startswith("sam2-")),
+            models=(
+                *(m for m in known if m.here or not m.name.startswith("sam2-")),
+                *own_model_infos(),
+            ),
             devices=tuple(devices),
         )
 
