@@ -5,7 +5,8 @@ xvfb-run -s "-screen 0 1400x900x24" python docs/make_screenshots.py [--out docs/
 panel.png: the sample movie, three cells clicked and followed. ready.png: the panel
 before the first click. following.png: in the middle of a run. correction.png: a
 correction, and in the strip what it has made out of date. keys.png: the list of keys.
-volume.png: the sample volume. movie.png: a movie of yours (--movie).
+volume.png: the sample volume. adapt.png: a model adapted to the sample movie. movie.png:
+a movie of yours (--movie).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import numpy as np
 from qtpy.QtCore import QEventLoop, QTimer
 
 from napari_sam2.stacks.samples import cells_movie, cells_stack
-from napari_sam2.widgets import TrackWidget
+from napari_sam2.widgets import AdaptWidget, TrackWidget
 from napari_sam2.widgets.samples import sample_movie, sample_stack
 
 if TYPE_CHECKING:
@@ -153,6 +154,32 @@ def volume_tour(
     tour.close()
 
 
+def adapt_tour(out: Path, steps: int = 60) -> None:
+    """A model adapted to the sample movie, before it is kept."""
+    viewer = napari.Viewer(title="napari")
+    viewer.window.resize(*SIZE)
+    ((data, options, _),) = sample_movie()
+    viewer.add_image(data, **options)
+    labels = cells_movie().labels
+    viewer.add_labels(labels, name="cells corrected", axis_labels=("t", "y", "x"))
+    viewer.layers["cells corrected"].contour = 2
+    viewer.dims.set_point(0, 12)
+    widget = AdaptWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Adapt the model (SAM 2)")
+    widget.panel.steps.setValue(steps)
+    wait_until(lambda: not widget.worker.busy)
+    widget.start()
+    wait_until(lambda: not widget.worker.busy)
+    pump(0.5)
+    path = out / "adapt.png"
+    viewer.screenshot(str(path), canvas_only=False, flash=False)
+    print(path)
+    widget.close_down()
+    widget.worker.wait()
+    viewer.close()
+    pump(0.2)
+
+
 def your_tour(
     out: Path,
     path: Path,
@@ -188,6 +215,7 @@ def main() -> None:
     wish.out.mkdir(parents=True, exist_ok=True)
     movie_tour(wish.out, model=wish.model)
     volume_tour(wish.out, model=wish.model)
+    adapt_tour(wish.out)
     if wish.movie is not None:
         pairs = [pair.split(",") for pair in wish.clicks.split(";") if pair]
         clicks = [(float(y), float(x)) for y, x in pairs]

@@ -94,9 +94,9 @@ class AdaptWidget(QWidget):
 
     def count(self) -> None:
         """Count the objects that there are to learn from."""
-        self._recount.stop()
-        if self.learning.state == "learning":
+        if not self._open or self.learning.state == "learning":
             return
+        self._recount.stop()
         self.worker.cancel(COUNT)
         lesson = self._lesson()
         if lesson is None:
@@ -130,7 +130,6 @@ class AdaptWidget(QWidget):
         if not self._open:
             return
         self._open = False
-        self._recount.stop()
         self._goodbye()
         self.pairs.disconnect_all()
 

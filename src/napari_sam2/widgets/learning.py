@@ -107,7 +107,8 @@ class Learning(QObject):
             self._say(adapt_messages.NO_NAME)
             return
         replace = name == self._replacing
-        self._panel.keep.setEnabled(False)
+        for button in (self._panel.keep, self._panel.discard):
+            button.setEnabled(False)
         job = Job(
             kind=KEEP,
             work=partial(self._engine.keep, name, replace=replace),
@@ -171,6 +172,7 @@ class Learning(QObject):
             self._turn("deciding", adapt_messages.brought(self.result))
             return
         self.result = None
+        self._worker.submit(Job(kind=DISCARD, work=self._engine.discard))
         self._turn("choosing", self._why_stopped)
 
     def _failed(self, lesson: Lesson, error: Exception) -> None:
