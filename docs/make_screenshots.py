@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import napari
 import numpy as np
 from qtpy.QtCore import QEventLoop, QTimer
+from skimage.segmentation import expand_labels
 
 from napari_sam2.stacks.samples import cells_movie, cells_stack
 from napari_sam2.widgets import AdaptWidget, TrackWidget
@@ -155,12 +156,12 @@ def volume_tour(
 
 
 def adapt_tour(out: Path, steps: int = 60) -> None:
-    """A model adapted to the sample movie, before it is kept."""
+    """A model adapted to outlines that take in the dim rims of cells."""
     viewer = napari.Viewer(title="napari")
     viewer.window.resize(*SIZE)
     ((data, options, _),) = sample_movie()
     viewer.add_image(data, **options)
-    labels = cells_movie().labels
+    labels = np.stack([expand_labels(plane, 4) for plane in cells_movie().labels])
     viewer.add_labels(labels, name="cells corrected", axis_labels=("t", "y", "x"))
     viewer.layers["cells corrected"].contour = 2
     viewer.dims.set_point(0, 12)

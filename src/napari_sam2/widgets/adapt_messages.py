@@ -95,16 +95,15 @@ def brought(result: Result) -> str:
     aside = first.objects
     unseen = "1 object" if aside == 1 else f"{aside} objects"
     numbers = f"{_change(first)} on {unseen} it did not learn from"
-    chance = " These are few objects: part of it may be chance." if aside < FEW else ""
+    chance = " (few: part of it may be chance)" if aside < FEW else ""
     if result.gain < SMALL:
         return (
-            f"<b>It did not get better:</b> {numbers}.{chance} Keep it only if it "
-            "serves you better all the same; more corrected objects, or more steps, "
-            "may help."
+            f"<b>It did not get better:</b> {numbers}{chance}. Keep it only if it "
+            "serves you better all the same; more objects or steps may help."
         )
     worse = [row for row in result.tasks if row.after < row.before - SMALL]
     but = f" But {' and '.join(_change(row) for row in worse)}." if worse else ""
-    return f"<b>It got better:</b> {numbers}.{but}{chance} Keep it?"
+    return f"<b>It got better:</b> {numbers}{chance}.{but} Keep it?"
 
 
 def _change(row: TaskResult) -> str:

@@ -26,7 +26,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam2.widgets.adapt_messages import TIME_UNKNOWN, WAYS, task
+from napari_sam2.widgets.adapt_messages import SMALL, TIME_UNKNOWN, WAYS, task
 from napari_sam2.widgets.loss_plot import LINE, LossPlot
 from napari_sam2.widgets.panel import PRIMARY
 from napari_sam2.widgets.panel_parts import combo_box, heading, row, status_line
@@ -96,7 +96,7 @@ class AdaptPanel(QScrollArea):
                 cell = QTableWidgetItem(text)
                 cell.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
                 self.table.setItem(at, column, cell)
-            if found.after > found.before:
+            if found.after >= found.before + SMALL:
                 changed = self.table.item(at, COLUMNS.index("after"))
                 assert changed is not None
                 changed.setForeground(LINE)
@@ -230,6 +230,6 @@ def _table() -> QTableWidget:
     for header in (table.horizontalHeader(), table.verticalHeader()):
         assert header is not None
         header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-    table.setFixedHeight(104)
+    table.setFixedHeight(100)
     table.hide()
     return table

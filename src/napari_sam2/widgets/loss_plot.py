@@ -11,7 +11,7 @@ SMOOTHING = 0.9
 LINE = QColor("#ffb000")
 MARGIN_LEFT, MARGIN, MARGIN_BELOW = 36.0, 8.0, 18.0
 MOST_DOTS = 2000
-CUT_PERCENT = 98.0  # a single bad step must not flatten all others
+CUT_PERCENT = 95.0  # a few bad steps must not flatten all others
 
 
 class LossPlot(QWidget):
@@ -57,7 +57,7 @@ class LossPlot(QWidget):
 
     def sizeHint(self) -> QSize:
         """Ask for the width there is, and a low strip of it."""
-        return QSize(300, 120)
+        return QSize(300, 104)
 
     def paintEvent(self, _event: QPaintEvent | None) -> None:
         """Draw frame, dots, line, and the numbers at the edges."""
@@ -103,9 +103,10 @@ class LossPlot(QWidget):
     def _limits(self) -> tuple[float, float]:
         """Return the losses at the lower and the upper edge."""
         low = min(self._losses)
-        high = max(float(np.percentile(self._losses, CUT_PERCENT)), max(self._smooth))
+        usual = np.percentile(self._losses, CUT_PERCENT, method="lower")
+        high = max(float(usual), max(self._smooth))
         room = 0.05 * (high - low) or 0.5
-        return low - room, high + room
+        return max(low - room, 0.0), high + room
 
     def _points(
         self, values: list[float], area: QRectF, low: float, high: float
