@@ -308,6 +308,14 @@ def test_painting_counts_again(bench, viewer, qtbot):
     )
 
 
+def test_a_count_that_comes_too_late_is_not_shown(bench, viewer):
+    bench.press(bench.panel.recount)
+    viewer.add_labels(np.zeros((3, 50, 60), np.uint8), name="small")
+    bench.panel.labels.setCurrentText("small")
+    bench.settle()
+    assert bench.panel.count.text() == ""
+
+
 def test_labels_of_another_image_are_refused_in_a_sentence(bench, viewer, notes):
     panel = bench.panel
     small = viewer.add_labels(np.zeros((3, 50, 60), np.uint8), name="small")

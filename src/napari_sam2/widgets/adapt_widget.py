@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
     from qtpy.QtGui import QCloseEvent
 
-    from napari_sam2.widgets.adapting import Count
+    from napari_sam2.widgets.adapting import Count, Pair
     from napari_sam2.widgets.engine import ModelInfo
 
 COUNT, CATALOGUE = "count", "catalogue"
@@ -65,6 +65,7 @@ class AdaptWidget(QWidget):
         self.models = ModelPart(self.panel)
         self.pairs = PairChoice(napari_viewer, self.panel)
         self.learning = Learning(self.panel, self.worker, self.engine)
+        self._counting: Pair | None = None
         self._learned_from: tuple[Layer, ...] = ()
         self._suggested_name = ""
         self._open, self._docked = True, False
@@ -99,6 +100,7 @@ class AdaptWidget(QWidget):
         self._recount.stop()
         self.worker.cancel(COUNT)
         lesson = self._lesson()
+        self._counting = None if lesson is None else lesson.pair
         if lesson is None:
             self.panel.count.setText("")
             return
@@ -106,8 +108,8 @@ class AdaptWidget(QWidget):
             Job(
                 kind=COUNT,
                 work=partial(self.engine.count, lesson.pair),
-                on_item=self._counted,
-                on_error=self._count_failed,
+                on_item=partial(self._counted, lesson.pair),
+                on_error=partial(self._count_failed, lesson.pair),
             )
         )
 
@@ -216,12 +218,14 @@ class AdaptWidget(QWidget):
             steps=self.panel.steps.value(),
         )
 
-    def _counted(self, count: Count) -> None:
+    def _counted(self, pair: Pair, count: Count) -> None:
         words = adapt_messages.counted if count.learned else adapt_messages.counting
-        self.panel.count.setText(words(count))
+        if pair is self._counting:
+            self.panel.count.setText(words(count))
 
-    def _count_failed(self, error: Exception) -> None:
-        self.panel.count.setText(messages.sentence(error))
+    def _count_failed(self, pair: Pair, error: Exception) -> None:
+        if pair is self._counting:
+            self.panel.count.setText(messages.sentence(error))
 
     def _show_duration(self) -> None:
         lesson = self._lesson()

@@ -95,7 +95,7 @@ class LossPlot(QWidget):
         right = Qt.AlignmentFlag.AlignRight
         left_of = QRectF(0, 0, MARGIN_LEFT - 4, 14)
         for value, y in ((high, area.top() - 2), (low, area.bottom() - 12)):
-            painter.drawText(left_of.translated(0, y), right, f"{value:.2g}")
+            painter.drawText(left_of.translated(0, y), right, f"{value:.2f}")
         below = QRectF(area.left(), area.bottom() + 2, area.width(), MARGIN_BELOW - 2)
         painter.drawText(below, Qt.AlignmentFlag.AlignLeft, "loss")
         painter.drawText(below, right, f"step {len(self._losses)} of {self._total}")
