@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 MOST_TRUST = 0.9  # share of the moved mask in an answer, where the flow explains all
 BLIND_TRUST = 0.5  # where nothing is known of the flow
 SURE_LOGIT = 12.0  # beyond it sure is sure
+WARPS = 3  # refinements of the flow at each scale
 RADIUS = 5  # of the neighbourhood that moves as one, in cells of the mask
 SPREAD = 3.0  # of the neighbourhood that is judged as one, in cells of the mask
 FLAT = 1e-4  # variance of a picture in which nothing is to be seen
@@ -111,7 +112,9 @@ def motion_between(
     if np.array_equal(past, present):
         return Motion(places=None, trust=torch.full((1, 1, side, side), MOST_TRUST))
     # (2, s, s): y, x
-    flow = optical_flow_ilk(present, past, radius=RADIUS)  # type: ignore[no-untyped-call]
+    flow = optical_flow_ilk(  # type: ignore[no-untyped-call]
+        present, past, radius=RADIUS, num_warp=WARPS
+    )
     shift = torch.from_numpy(np.asarray(flow, np.float32))
     shift = torch.nan_to_num(shift.flip(0)) * (2 / side)  # x, y
     places = still(side) + shift.permute(1, 2, 0)  # (1, s, s, 2)
