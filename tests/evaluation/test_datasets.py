@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,13 +11,10 @@ import pytest
 import tifffile
 from PIL import Image
 
-from napari_sam2.evaluation.datasets import (
-    DataError,
-    find_data,
-    read_labels,
-    read_parents,
-    spread,
-)
+from napari_sam2.evaluation.datasets import find_data, spread
+from napari_sam2.stacks import StackError, finish, open_stack
+from napari_sam2.stacks.labelled import LabelledStack
+from napari_sam2.stacks.sav import write_sav
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,7 +98,7 @@ def test_folders_of_clips(tmp_path: Path) -> None:
     assert [files.name for files in find_data(tmp_path).movies] == ["bear", "swan"]
     (one,) = find_data(tmp_path / "bear").movies
     assert one.name == "bear"
-    assert set(np.unique(one.read_movie().labels)) == {0, 255}
+    assert set(np.unique(one.read_movie().labels)) == {0, 1}  # black and white
 
 
 def challenge(folder: Path) -> None:
@@ -136,35 +135,18 @@ def test_what_does_not_fit_says_so(tmp_path: Path) -> None:
     png(tmp_path / "rgb_image.png", GREY[0])
     png(tmp_path / "rgb_labels.png", np.repeat(GREY[0][..., None], 3, 2))
     found = find_data(tmp_path)
-    with pytest.raises(DataError, match=r"Frames .* labels of the same pixels"):
+    with pytest.raises(StackError, match=r"Frames .* labels of the same pixels"):
         found.movies[0].read_movie()
     rgb, small = found.pictures
-    with pytest.raises(DataError, match="without colours"):
+    with pytest.raises(StackError, match="without colours"):
         rgb.read_picture()
-    with pytest.raises(DataError, match="Frames"):
+    with pytest.raises(StackError, match="Frames"):
         small.read_picture()
-
-
-def test_labels_are_whole_numbers(tmp_path: Path) -> None:
-    tif(tmp_path / "a.tif", LABELS[0].astype(np.float32))
-    with pytest.raises(DataError, match="whole numbers"):
-        read_labels(tmp_path / "a.tif")
-    np.save(tmp_path / "b.npy", LABELS[:1] > 0)
-    assert read_labels(tmp_path / "b.npy").shape == (20, 24)
-
-
-def test_tables_of_tracks(tmp_path: Path) -> None:
-    path = tmp_path / "man_track.txt"
-    path.write_text("1 0 4 0\n2 5 9 1\n\n")
-    assert read_parents(path) == {2: 1}
-    path.write_text("1 0 4\n")
-    with pytest.raises(DataError, match="four numbers"):
-        read_parents(path)
 
 
 def test_nothing_usable_is_one_sentence(tmp_path: Path) -> None:
     png(tmp_path / "deep" / "photo.png", GREY[0])
-    with pytest.raises(DataError, match=r"holds nothing with labels; give pairs like"):
+    with pytest.raises(StackError, match=r"holds nothing with labels; give pairs like"):
         find_data(tmp_path)
     with pytest.raises(FileNotFoundError, match="There is no file or folder"):
         find_data(tmp_path / "missing")
@@ -174,3 +156,66 @@ def test_a_choice_is_spread_evenly() -> None:
     assert spread(range(10), 3) == [0, 4, 9]
     assert spread("abc", None) == spread("abc", 5) == ["a", "b", "c"]
     assert spread("abc", 1) == ["a"]
+
+
+def annotated(folder: Path, n_frames: int, frames: str = "frames") -> None:
+    """Write three annotated frames of a video, and some frames of it."""
+    work = write_sav(LabelledStack(LABELS), folder / "clip_manual.json")
+    place = finish(work)
+    said = json.loads(place.read_text())
+    place.write_text(json.dumps(said | {"video_frame_count": 9}))
+    for t in range(n_frames):
+        png(folder / frames / f"{t:05}.png", np.full((20, 24), t, np.uint8))
+
+
+@pytest.mark.parametrize("frames", ["clip", "frames"])
+def test_annotations_beside_all_frames_of_their_video(
+    tmp_path: Path, frames: str
+) -> None:
+    annotated(tmp_path / "videos", 9, frames)
+    shutil.copy(
+        tmp_path / "videos/clip_manual.json", tmp_path / "videos/clip_auto.json"
+    )
+    (tmp_path / "videos" / "notes.json").write_text("{}")
+    (files,) = find_data(tmp_path).movies
+    assert files.name == "videos/clip"
+    movie = files.read_movie()
+    assert np.array_equal(movie.labels, LABELS)
+    with open_stack(movie.image, axes=movie.axes) as stack:  # every third frame
+        assert [int(stack.read_raw(t)[0, 0]) for t in range(3)] == [0, 3, 6]
+    (alone,) = find_data(tmp_path / "videos" / "clip_manual.json").movies
+    assert alone.image == tmp_path / "videos" / frames
+
+
+def test_annotations_beside_the_annotated_frames(tmp_path: Path) -> None:
+    annotated(tmp_path, 3)
+    movie = find_data(tmp_path).movies[0].read_movie()
+    assert movie.image == tmp_path / "frames"
+    annotated(tmp_path, 5)
+    with pytest.raises(StackError, match=r"has 5 frames, but clip_manual\.json"):
+        find_data(tmp_path).movies[0].read_movie()
+
+
+def test_a_movie_or_a_video_beside_annotations(tmp_path: Path) -> None:
+    annotated(tmp_path, 0)
+    with pytest.raises(StackError, match="nothing with labels"):
+        find_data(tmp_path)
+    tif(tmp_path / "clip_image.tif", GREY)
+    movie = find_data(tmp_path).movies[0].read_movie()
+    assert movie.image == tmp_path / "clip_image.tif"
+    (tmp_path / "clip_image.tif").rename(tmp_path / "clip.mp4")
+    with pytest.raises(StackError, match=r"ffmpeg -i clip\.mp4 clip/%05d\.jpg"):
+        find_data(tmp_path).movies[0].read_movie()
+
+
+def test_movies_are_measured_where_all_frames_have_labels(tmp_path: Path) -> None:
+    for t in range(3):
+        png(tmp_path / "frames" / f"{t}.png", GREY[t])
+    png(tmp_path / "masks" / "1.png", LABELS[1])
+    (files,) = find_data(tmp_path).movies
+    with files.open() as clip:
+        assert clip.labels.annotated == (1,)
+    with pytest.raises(
+        StackError, match="2 of 3 frames have no labels, such as frame 0"
+    ):
+        files.read_movie()

@@ -18,6 +18,7 @@ from napari_sam2.evaluation.results import Results
 from napari_sam2.evaluation.scores import Score, whole_scores
 from napari_sam2.evaluation.tasks import TASKS, Finding, Settings, plan
 from napari_sam2.model import build_model, preset
+from napari_sam2.stacks.pairs import Pair
 
 if TYPE_CHECKING:
     from napari_sam2.model import SAM2
@@ -26,14 +27,16 @@ HERE = Path()
 
 
 def files(name: str, **more: Any) -> LabelledFiles:
-    return LabelledFiles(name=name, image=HERE, labels=(HERE,), **more)
+    return LabelledFiles(
+        name=name, open=Pair(name=name, image=HERE, labels=HERE).open, **more
+    )
 
 
 DATA = DataSet(
     name="mixed",
     path=HERE,
     pictures=tuple(files(f"p{k}") for k in range(5)),
-    movies=(files("m"), files("01", outlines=(), tracks=HERE)),
+    movies=(files("m"), files("01", markers=True)),
 )
 
 

@@ -5,7 +5,8 @@ import pytest
 import tifffile
 
 from napari_sam2.stacks import FrameReadError, StackError, open_stack
-from napari_sam2.stacks.ctc import CtcTrack, read_ctc, read_tracks, write_ctc
+from napari_sam2.stacks.ctc import CtcTrack, ctc_movies, read_ctc, read_tracks
+from napari_sam2.stacks.ctc_writing import write_ctc
 from napari_sam2.stacks.labelled import LabelledStack
 from napari_sam2.stacks.writing import finish
 
@@ -77,6 +78,30 @@ def test_four_digits_and_sparse_segmentations(tmp_path):
     (tmp_path / "01/t0001.tif").unlink()
     with pytest.raises(StackError, match="lacks frame 1"):
         read_ctc(tmp_path, kind="SEG")
+
+
+def test_outlines_are_called_as_the_markers_in_them(tmp_path):
+    assert ctc_movies(tmp_path / "none") == []
+    exported(tmp_path, truth=True)
+    exported(tmp_path, movie="02")  # results only
+    assert ctc_movies(tmp_path) == ["01"]
+    for file in (tmp_path / "01_GT/SEG").iterdir():
+        file.unlink()
+    with pytest.raises(StackError, match="markers of its tracks and no segmentations"):
+        _ = read_ctc(tmp_path).outlined
+    markers = np.zeros_like(LABELS[0])
+    markers[2, 2] = 5
+    markers[2:5, 9] = 6  # most of it in the second outline
+    outlines = np.zeros_like(markers)
+    outlines[1:4, 1:4] = 9
+    outlines[1:3, 8:12] = 2
+    outlines[3:6, 8:12] = 4
+    tifffile.imwrite(tmp_path / "01_GT/TRA/man_track004.tif", markers)
+    tifffile.imwrite(tmp_path / "01_GT/SEG/man_seg004.tif", outlines)
+    found = read_ctc(tmp_path).outlined
+    assert found.annotated == (4,)
+    assert not found[3].any()
+    assert np.array_equal(found[4], (outlines == 9) * 5 + (outlines == 4) * 6)
 
 
 def test_images_that_are_there_stay(tmp_path):

@@ -2,6 +2,7 @@ from contextlib import closing
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from napari_sam2.stacks import FrameReadError, StackError, open_stack
@@ -56,10 +57,29 @@ def test_flat_folders(tmp_path):
     assert np.array_equal(clip.labels[1:3], SAMPLE.labels[1:3])
 
 
+def test_flat_folders_of_other_names_and_kinds(tmp_path):
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "labels").mkdir()
+    planes = SAMPLE.labels.astype(np.uint16) * 300
+    for t in range(4):
+        Image.fromarray(planes[t]).save(tmp_path / f"frames/img{t}.png")
+        tifffile.imwrite(tmp_path / f"labels/seg{t}.tif", planes[t])
+    assert davis_clips(tmp_path) == [tmp_path.name]
+    clip = read_davis(tmp_path)  # as many, none called alike: by their order
+    assert np.array_equal(clip.labels[:], planes)
+    (tmp_path / "labels/seg3.tif").unlink()
+    with pytest.raises(StackError, match=r"without a frame, such as seg0\.tif"):
+        read_davis(tmp_path)
+
+
 def test_labels_only(tmp_path):
     finish(write_davis(LabelledStack(SAMPLE.labels), tmp_path / "s", clip="c"))
+    assert davis_clips(tmp_path / "s") == ["c"]
+    assert davis_clips(tmp_path / "s", framed=True) == []
     clip = read_davis(tmp_path / "s")
     assert clip.image is None
+    with pytest.raises(StackError, match="no frames"):
+        clip.picture()
     assert np.array_equal(clip.labels[0], SAMPLE.labels[0])
 
 

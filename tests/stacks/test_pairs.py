@@ -2,7 +2,7 @@ import pytest
 import zarr
 
 from napari_sam2.stacks import StackError
-from napari_sam2.stacks.pairs import find_pairs
+from napari_sam2.stacks.pairs import find_pairs, match_pairs
 
 
 def make(folder, *names):
@@ -33,6 +33,23 @@ def test_two_folders(tmp_path):
         "Left out: 1 without labels (x1.png), 1 labels without an image (q_seg.npy)."
     )
     assert not find_pairs(images / ".." / "images", images).missing
+
+
+def test_words_alone_capitals_and_dashes(tmp_path):
+    names = ["Movie.tif", "labels.tif", "a-IMAGE.png", "a-Labels.png", "b.tif", "b.png"]
+    found = find_pairs(make(tmp_path, *names))
+    assert [(p.name, p.image.name) for p in found.pairs] == [
+        ("", "Movie.tif"),
+        ("a", "a-IMAGE.png"),
+    ]
+
+
+def test_a_folder_of_two_folders(tmp_path):
+    make(tmp_path / "Images", "a.tif")
+    make(tmp_path / "masks", "a.png", "b.png")
+    found = find_pairs(tmp_path)
+    assert [p.labels for p in found.pairs] == [tmp_path / "masks" / "a.png"]
+    assert match_pairs(make(tmp_path / "none", "x.tif")).pairs == ()
 
 
 def test_what_is_wrong_is_named(tmp_path):

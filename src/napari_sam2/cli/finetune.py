@@ -15,7 +15,6 @@ from napari_sam2.cli.following import gentle_interrupt
 from napari_sam2.evaluation.datasets import find_data
 from napari_sam2.model import load_model, own_models
 from napari_sam2.model.own_models import check_name
-from napari_sam2.stacks import open_stack
 from napari_sam2.training.finetuning import FinetuneConfig, finetune, keep
 from napari_sam2.training.own_data import Annotated
 
@@ -68,16 +67,11 @@ def _annotated(
         found = find_data(Path(place))
         if not quiet:
             print(found, file=sys.stderr)
-        for files in found.pictures:
-            picture = files.read_picture()
-            stack = opened.enter_context(open_stack(picture.image, axes=picture.axes))
+        for files in (*found.pictures, *found.movies):
+            clip = opened.enter_context(files.open())
             items.append(
-                Annotated(name=picture.name, stack=stack, labels=picture.labels[None])
+                Annotated(name=files.name, stack=clip.picture(), labels=clip.outlined)
             )
-        for files in found.movies:
-            movie = files.read_movie()
-            stack = opened.enter_context(open_stack(movie.image, axes=movie.axes))
-            items.append(Annotated(name=movie.name, stack=stack, labels=movie.labels))
     return items
 
 

@@ -9,8 +9,8 @@ from napari_sam2.cli.arguments import add_model_options
 
 _EVALUATE_EXAMPLES = """\
 DATA is a folder with pairs like cells_image.tif and cells_labels.tif (pictures, or
-movies with labels of the same frames), with folders images and labels, or a DAVIS or
-Cell Tracking Challenge folder. Tasks:
+movies with labels of the same frames), with folders images and labels, a DAVIS or Cell
+Tracking Challenge folder, or one of SA-V annotations with their frames. Tasks:
 
   clicks      pictures: 1, 3 and 5 clicks, each where the answer is worst
   box         pictures: the tight box of every object

@@ -41,7 +41,7 @@ class LabelledMovie:
     name
         What to call it.
     image
-        A file, a folder of pictures or an array that `open_stack` takes.
+        What `open_stack` takes: a file, a folder of pictures, a stack or an array.
     labels
         (T, Y, X) int, 0 background, the same id through time.
     axes
@@ -54,7 +54,7 @@ class LabelledMovie:
     """
 
     name: str
-    image: Path | NDArray[Any]
+    image: Path | Stack | NDArray[Any]
     labels: NDArray[Any]
     axes: str | None = None
     parents: Mapping[int, int] = field(default_factory=dict)

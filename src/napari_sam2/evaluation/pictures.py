@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from napari_sam2.evaluation.clicking import Click
     from napari_sam2.model import SAM2
+    from napari_sam2.stacks import Stack
 
     Mask = NDArray[np.bool_]
 
@@ -45,7 +46,7 @@ class LabelledPicture:
     name
         What to call it.
     image
-        A file or an array that `open_stack` takes as one frame.
+        What `open_stack` takes as one frame: a file, a stack or an array.
     labels
         (Y, X) int, 0 background.
     axes
@@ -53,7 +54,7 @@ class LabelledPicture:
     """
 
     name: str
-    image: Path | NDArray[Any]
+    image: Path | Stack | NDArray[Any]
     labels: NDArray[Any]
     axes: str | None = None
 

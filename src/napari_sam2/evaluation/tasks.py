@@ -134,7 +134,7 @@ def plan(sets: Sequence[DataSet], settings: Settings) -> list[Job]:
             for task in MOVIE_TASKS
             if task in settings.tasks
             for files in data.movies
-            if files.outlines is None or task == "tracks"
+            if not files.markers or task == "tracks"
         ]
     return jobs
 
@@ -162,10 +162,8 @@ def measure(
 
     Raises
     ------
-    DataError
-        When labels and pixels do not go together.
     StackError, FrameReadError
-        When a file cannot be read.
+        When a file cannot be read, or labels and pixels do not go together.
     """
     task = job.tasks[0]
     if task in PICTURE_TASKS:

@@ -1,5 +1,6 @@
 """A clip as data sets have it: frames in one folder, label images in others."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,17 +9,55 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2.stacks.closing import Closing
 from napari_sam2.stacks.errors import FrameReadError, StackError
 from napari_sam2.stacks.files import FolderSource
 from napari_sam2.stacks.stack import Stack
 
-__all__ = ["Clip", "LabelImages", "folder_stack"]
+__all__ = ["Clip", "FrameLabels", "LabelImages", "folder_stack"]
 
 
-class LabelImages:
-    """Labels (T, Y, X) in one image a frame, read when it is asked for.
+class FrameLabels(Closing):
+    """Labels (T, Y, X) that are read a frame at a time, when they are asked for.
 
-    It is an array to `open_stack`, `save_labels` and the like.
+    They are an array to `open_stack`, `save_labels` and the like.
+
+    Attributes
+    ----------
+    shape : (T, Y, X)
+        Their size.
+    dtype : dtype
+        Kind of the ids.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def annotated(self) -> tuple[int, ...]:
+        """Frames that somebody has looked at."""
+        return tuple(range(self.shape[0]))
+
+    @abstractmethod
+    def plane(self, frame_idx: int) -> NDArray[Any]:
+        """Read one frame, (Y, X)."""
+
+    def __getitem__(self, index: Any) -> NDArray[Any]:
+        """Cut out a part, as of an array (T, Y, X)."""
+        index = index if isinstance(index, tuple) else (index,)
+        which, inside = index[0], index[1:]
+        if isinstance(which, slice):
+            numbers = range(*which.indices(self.shape[0]))
+            return np.stack([self.plane(t)[inside] for t in numbers])
+        part: NDArray[Any] = self.plane(which)[inside]
+        return part
+
+    def close(self) -> None:
+        """Let go of a file that is held open; here none is."""
+
+
+class LabelImages(FrameLabels):
+    """Labels in one image a frame.
 
     Parameters
     ----------
@@ -35,8 +74,6 @@ class LabelImages:
         Y and X are those of the first file.
     dtype : dtype
         That of the first file.
-    annotated : tuple of int
-        Frames that have a file.
     """
 
     def __init__(
@@ -47,11 +84,15 @@ class LabelImages:
     ) -> None:
         if not files:
             raise StackError("There is no label image; check the folder.")
-        self._files, self._read = dict(files), read
-        self.annotated = tuple(sorted(self._files))
-        first = read(self._files[self.annotated[0]])
+        self._files, self._read = dict(sorted(files.items())), read
+        first = read(next(iter(self._files.values())))
         self.shape = (n_frames, *first.shape)
         self.dtype = first.dtype
+
+    @property
+    def annotated(self) -> tuple[int, ...]:
+        """Frames that have a file."""
+        return tuple(self._files)
 
     def plane(self, frame_idx: int) -> NDArray[Any]:
         """Read one frame, (Y, X).
@@ -81,20 +122,10 @@ class LabelImages:
         cast: NDArray[Any] = plane.astype(self.dtype, copy=False)
         return cast
 
-    def __getitem__(self, index: Any) -> NDArray[Any]:
-        """Cut out a part, as of an array (T, Y, X)."""
-        index = index if isinstance(index, tuple) else (index,)
-        which, inside = index[0], index[1:]
-        if isinstance(which, slice):
-            numbers = range(*which.indices(self.shape[0]))
-            return np.stack([self.plane(t)[inside] for t in numbers])
-        part: NDArray[Any] = self.plane(which)[inside]
-        return part
-
 
 @dataclass(frozen=True, kw_only=True)
-class Clip:
-    """A movie with its labels.
+class Clip(Closing):
+    """A movie, or a picture (one frame), with its labels.
 
     Attributes
     ----------
@@ -102,13 +133,36 @@ class Clip:
         What the data set calls it.
     image : Stack or None
         The movie, if its frames are there.
-    labels : LabelImages
+    labels : FrameLabels
         Of the same frames.
     """
 
     name: str
     image: Stack | None
-    labels: LabelImages
+    labels: FrameLabels
+
+    @property
+    def outlined(self) -> FrameLabels:
+        """Labels that show where objects end."""
+        return self.labels
+
+    def picture(self) -> Stack:
+        """Return the image.
+
+        Raises
+        ------
+        StackError
+            When there is none.
+        """
+        if self.image is None:
+            raise StackError(f"{self.name} has labels and no frames; add its frames.")
+        return self.image
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self.labels.close()
+        if self.image is not None:
+            self.image.close()
 
 
 def folder_stack(files: Sequence[Path], name: str) -> Stack:

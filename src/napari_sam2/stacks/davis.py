@@ -5,46 +5,58 @@ Source: the layout of DAVIS 2016 and 2017; the palette is PASCAL VOC's.
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from napari_sam2.stacks.clips import Clip, LabelImages, folder_stack
 from napari_sam2.stacks.errors import StackError
-from napari_sam2.stacks.files import image_files
+from napari_sam2.stacks.files import TIFF_ENDINGS, image_files
+from napari_sam2.stacks.label_images import LabelFile, read_numbers
 from napari_sam2.stacks.labelled import LabelledStack
 from napari_sam2.stacks.writing import Progress, staged_folders
 
 __all__ = ["davis_clips", "davis_palette", "read_davis", "write_davis"]
 
 IMAGES, LABELS = "JPEGImages", "Annotations"
-FLAT_IMAGES, FLAT_LABELS = "frames", "masks"
+FLAT_IMAGES = "frames"
+FLAT_LABELS = ("masks", "mask", "labels", "label", "cp_masks")
 VOID = 255  # "do not score", in palette images
 HIGHEST_ID = 254
 JPEG_QUALITY = 95
 
 
-def davis_clips(root: str | Path) -> list[str]:
+def davis_clips(root: str | Path, *, framed: bool = False) -> list[str]:
     """Name the clips that have labels, in order.
 
     Parameters
     ----------
     root : path
-        The folder that holds ``Annotations``.
+        The folder that holds ``Annotations``, or ``frames`` and ``masks`` of one
+        clip, which is called as the folder is.
+    framed : bool
+        Whether to leave out clips without frames.
 
-    Raises
-    ------
-    StackError
-        When there is no such folder.
+    Returns
+    -------
+    list of str
+        Empty if `root` is no such folder.
     """
-    folder = _resolution(Path(root).expanduser() / LABELS)
-    if not folder.is_dir():
-        raise StackError(
-            f"{root} has no folder {LABELS}; give the folder that holds {IMAGES} and "
-            f"{LABELS}."
-        )
-    return sorted(f.name for f in folder.iterdir() if f.is_dir() and image_files(f))
+    place = Path(root).expanduser()
+    flat = _flat_labels(place)
+    if flat is not None:
+        found = {place.name: (place / FLAT_IMAGES, flat)}
+    else:
+        labels, images = _resolution(place / LABELS), _resolution(place / IMAGES)
+        clips = labels.iterdir() if labels.is_dir() else ()
+        found = {f.name: (images / f.name, f) for f in clips if f.is_dir()}
+    return sorted(
+        name
+        for name, (images, labels) in found.items()
+        if image_files(labels) and (images.is_dir() or not framed)
+    )
 
 
 def read_davis(root: str | Path, clip: str | None = None) -> Clip:
@@ -54,7 +66,8 @@ def read_davis(root: str | Path, clip: str | None = None) -> Clip:
     ----------
     root : path
         A folder with ``JPEGImages/CLIP`` and ``Annotations/CLIP`` (or
-        ``JPEGImages/480p/CLIP`` and so on), or with ``frames`` and ``masks``.
+        ``JPEGImages/480p/CLIP`` and so on), or with ``frames`` and ``masks`` (or
+        ``labels``).
     clip : str, optional
         Which, if there are several.
 
@@ -70,9 +83,9 @@ def read_davis(root: str | Path, clip: str | None = None) -> Clip:
         When there is no such clip, or a label image has no frame.
     """
     place = Path(root).expanduser()
-    flat = (place / FLAT_LABELS).is_dir()
-    if flat:
-        name, images, labels = place.name, place / FLAT_IMAGES, place / FLAT_LABELS
+    flat = _flat_labels(place)
+    if flat is not None:
+        name, images, labels = place.name, place / FLAT_IMAGES, flat
     else:
         name = clip or _only(davis_clips(place), place)
         images = _resolution(place / IMAGES) / name
@@ -81,33 +94,39 @@ def read_davis(root: str | Path, clip: str | None = None) -> Clip:
     if not masks:
         raise StackError(f"{place} has no label images of {name}; check the name.")
     frames = image_files(images) if images.is_dir() else masks
-    numbers = {f.stem: number for number, f in enumerate(frames)}
-    strays = [f.name for f in masks if f.stem not in numbers]
-    if strays:
-        raise StackError(
-            f"{labels} has label images without a frame, such as {strays[0]}; add "
-            "the frame or remove the label image."
-        )
-    files = {numbers[f.stem]: f for f in masks}
     return Clip(
         name=name,
         image=folder_stack(frames, name) if images.is_dir() else None,
-        labels=LabelImages(files, len(frames), read_mask),
+        labels=LabelImages(_by_frame(masks, frames), len(frames), read_mask),
     )
 
 
-def read_mask(path: Path) -> NDArray[np.uint8]:
+def _by_frame(masks: list[Path], frames: list[Path]) -> dict[int, Path]:
+    """Find the frames of label images: by name or, if all are others, by order."""
+    numbers = {f.stem: number for number, f in enumerate(frames)}
+    strays = [f.name for f in masks if f.stem not in numbers]
+    if len(strays) == len(masks) == len(frames):
+        return dict(enumerate(masks))
+    if strays:
+        raise StackError(
+            f"{masks[0].parent} has label images without a frame, such as "
+            f"{strays[0]}; add the frame or remove the label image."
+        )
+    return {numbers[f.stem]: f for f in masks}
+
+
+def read_mask(path: Path) -> NDArray[Any]:
     """Read a label image as DAVIS has them.
 
     Parameters
     ----------
     path : Path
         A PNG with a palette, whose 255 is void; or a grey or black-and-white one,
-        which is one object if it has only 0 and 255.
+        which is one object if it has only 0 and 255. Or a TIFF.
 
     Returns
     -------
-    ndarray of uint8
+    ndarray of int
         (Y, X), object ids.
 
     Raises
@@ -115,20 +134,22 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
     StackError
         When it is another kind of picture.
     """
-    try:
-        with Image.open(path) as picture:
-            if picture.mode not in ("P", "L", "1"):
-                raise StackError(
-                    f"{path.name} is no label image (its mode is {picture.mode}); "
-                    "give PNGs with a palette, or grey ones of 8 bits."
-                )
-            plane = np.array(picture).astype(np.uint8)
-            if picture.mode == "P":
-                plane[plane == VOID] = 0
-            elif ((plane == 0) | (plane == 255)).all():
-                plane[plane == 255] = 1
-    except (OSError, SyntaxError, UnidentifiedImageError) as error:
-        raise StackError(f"{path.name} is not a readable picture ({error}).") from error
+    if path.suffix.lower() in TIFF_ENDINGS:
+        with LabelFile(path) as labels:
+            return labels.plane(0)
+    else:
+        plane, mode = read_numbers(path)
+    if plane.dtype.kind not in "biu" or plane.ndim != 2:
+        raise StackError(
+            f"{path.name} is no label image (its mode is {mode}); give PNGs with a "
+            "palette, or grey ones."
+        )
+    if plane.dtype.kind == "b":
+        return plane.astype(np.uint8)
+    if mode == "P":
+        plane[plane == VOID] = 0
+    elif plane.dtype == np.uint8 and np.isin(plane, (0, 255)).all():
+        plane[plane == 255] = 1
     return plane
 
 
@@ -172,7 +193,7 @@ def write_davis(
     image = stack.image
     name = clip or (image.name if image is not None and image.path else root.name)
     images = FLAT_IMAGES if flat else f"{IMAGES}/{name}"
-    labels = FLAT_LABELS if flat else f"{LABELS}/{name}"
+    labels = FLAT_LABELS[0] if flat else f"{LABELS}/{name}"
     draws = image is not None and not (root / images).exists()
     parts = {labels: r"\d+\.png"}
     if draws:
@@ -235,7 +256,19 @@ def _resolution(folder: Path) -> Path:
     return folder
 
 
+def _flat_labels(folder: Path) -> Path | None:
+    """Return the label images' folder where one folder is one clip."""
+    found = (folder / name for name in FLAT_LABELS)
+    flat = (folder / FLAT_IMAGES).is_dir()
+    return next((f for f in found if f.is_dir() and (flat or f.name == "masks")), None)
+
+
 def _only(clips: list[str], root: Path) -> str:
+    if not clips:
+        raise StackError(
+            f"{root} has no folder {LABELS} with clips; give the folder that holds "
+            f"{IMAGES} and {LABELS}."
+        )
     if len(clips) != 1:
         shown = ", ".join(clips[:5]) + (", …" if len(clips) > 5 else "")
         raise StackError(f"{root} has {len(clips)} clips ({shown}); name one.")

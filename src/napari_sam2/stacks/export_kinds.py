@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2.stacks.ctc import write_ctc
+from napari_sam2.stacks.ctc_writing import write_ctc
 from napari_sam2.stacks.cutouts import write_background, write_cutouts, write_mask
 from napari_sam2.stacks.davis import write_davis
 from napari_sam2.stacks.errors import StackError

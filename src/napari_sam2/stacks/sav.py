@@ -4,6 +4,7 @@ Source: the README and the example of ``sav_dataset`` in SAM 2's repository.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2.stacks.clips import Clip, FrameLabels, folder_stack
 from napari_sam2.stacks.errors import StackError
+from napari_sam2.stacks.files import FRAME_ENDINGS, FolderSource, image_files
 from napari_sam2.stacks.labelled import LabelledStack, Track, find_tracks
+from napari_sam2.stacks.pairs import open_fitting, shared_name
 from napari_sam2.stacks.rle import decode_rle, encode_plane
+from napari_sam2.stacks.stack import Stack
 from napari_sam2.stacks.writing import Progress, written_beside
+from napari_sam2.stacks.zarr_source import looks_like_zarr
 
-__all__ = ["SavLabels", "read_sav", "write_sav"]
+__all__ = ["SavLabels", "find_sav", "read_sav", "read_sav_clip", "write_sav"]
+
+KINDS = r"_(?:manual|auto)$"  # by hand, or by a model
+VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm")
 
 # Units of time in seconds, by the names that stacks use.
 SECONDS = {
@@ -28,10 +37,10 @@ SECONDS = {
 }
 
 
-class SavLabels:
-    """Labels (T, Y, X) in an SA-V file; a frame is decoded when it is asked for.
+class SavLabels(FrameLabels):
+    """Labels in an SA-V file; a frame is decoded when it is asked for.
 
-    Made by `read_sav`. It is an array to `open_stack`, `save_labels` and the like.
+    Made by `read_sav`.
 
     Parameters
     ----------
@@ -128,16 +137,6 @@ class SavLabels:
             plane[masks[which]] = self.object_ids[which]
         return plane
 
-    def __getitem__(self, index: Any) -> NDArray[Any]:
-        """Cut out a part, as of an array (T, Y, X)."""
-        which, inside = (
-            (index[0], index[1:]) if isinstance(index, tuple) else (index, ())
-        )
-        if isinstance(which, slice):
-            numbers = range(*which.indices(self.shape[0]))
-            return np.stack([self.plane(t)[inside] for t in numbers])
-        return self.plane(which)[inside]
-
 
 def read_sav(path: str | Path) -> SavLabels:
     """Read the masklets of a video.
@@ -171,6 +170,77 @@ def read_sav(path: str | Path) -> SavLabels:
     if not isinstance(video, dict):
         raise StackError(f"{place.name} is not an SA-V annotation of one video.")
     return SavLabels(video, place.name)
+
+
+def find_sav(folder: str | Path) -> dict[str, tuple[Path, Path]]:
+    """Find annotations that have their video beside them.
+
+    Parameters
+    ----------
+    folder : path
+        A folder with ``VIDEO_manual.json`` (or ``VIDEO_auto.json``, if there is no
+        other, or ``VIDEO.json``), and the frames in a folder ``VIDEO`` or ``frames``,
+        or in one file such as ``VIDEO.tif`` or ``VIDEO_image.tif``.
+
+    Returns
+    -------
+    dict of str to (Path, Path)
+        By the video's name, its annotation and its frames.
+    """
+    found: dict[str, tuple[Path, Path]] = {}
+    place = Path(folder).expanduser()
+    entries = sorted(f for f in place.iterdir() if not f.name.startswith("."))
+    # Those by hand come last and win.
+    for file in (f for f in entries if f.suffix.lower() == ".json" and f.is_file()):
+        name = re.sub(KINDS, "", shared_name(file))
+        named = (f for f in entries if shared_name(f) == name and _is_video(f))
+        video = next(named, place / "frames")
+        if video.exists() and b'"masklet_id"' in file.read_bytes():
+            found[name] = file, video
+    return found
+
+
+def read_sav_clip(path: str | Path, video: str | Path) -> Clip:
+    """Open a video with its masklets, without reading its frames.
+
+    Parameters
+    ----------
+    path : path
+        The annotation.
+    video : path
+        A folder of frames, all of them or those that are annotated; or one file of
+        the annotated ones.
+
+    Raises
+    ------
+    StackError
+        When one cannot be read, or they do not go together.
+    """
+    labels, place = read_sav(path), Path(video).expanduser()
+    if place.suffix.lower() in VIDEOS:
+        raise StackError(
+            f"Frames of videos such as {place.name} are not read here; unpack them "
+            f"into a folder {place.stem} beside it (ffmpeg -i {place.name} "
+            f"{place.stem}/%05d.jpg)."
+        )
+    name = shared_name(place)
+    if not place.is_dir() or not (files := image_files(place)):
+        return Clip(name=name, image=open_fitting(place, labels.shape), labels=labels)
+    if len(files) == labels.shape[0]:
+        return Clip(name=name, image=folder_stack(files, name), labels=labels)
+    annotated = files[:: labels.frame_step]
+    if len(annotated) != labels.shape[0]:
+        raise StackError(
+            f"{place} has {len(files)} frames, but {Path(path).name} annotates "
+            f"{labels.shape[0]}, one in {labels.frame_step}; unpack the video again."
+        )
+    return Clip(name=name, image=Stack(FolderSource(annotated, name)), labels=labels)
+
+
+def _is_video(path: Path) -> bool:
+    if path.is_dir():
+        return bool(image_files(path)) or looks_like_zarr(path)
+    return path.suffix.lower() in (*FRAME_ENDINGS, ".npy", *VIDEOS)
 
 
 def write_sav(
