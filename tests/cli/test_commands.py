@@ -13,8 +13,9 @@ import tifffile
 from PIL import Image
 
 from napari_sam2.cli import demo, main
-from napari_sam2.cli.contact_sheet import colour, outline, write_contact_sheet
+from napari_sam2.cli.contact_sheet import write_contact_sheet
 from napari_sam2.stacks import open_stack
+from napari_sam2.stacks.colours import object_colours
 
 
 @pytest.mark.parametrize(
@@ -134,15 +135,6 @@ def test_module_runs_as_a_program():
     assert done.stdout.startswith("napari-sam2 ")
 
 
-def test_outline_marks_edges_only():
-    labels = np.zeros((20, 20), np.uint16)
-    labels[5:15, 5:15] = 3
-    drawn = outline(np.zeros((20, 20, 3), np.float32), labels)
-    assert tuple(drawn[5, 10]) == colour(3)
-    assert not drawn[10, 10].any()
-    assert not drawn[4, 10].any()
-
-
 def test_contact_sheet_shows_the_clicked_frame(tmp_path):
     frames = np.zeros((30, 40, 50), np.uint8)
     frames[:, 10:20, 10:20] = 200
@@ -153,3 +145,6 @@ def test_contact_sheet_shows_the_clicked_frame(tmp_path):
         )
     with Image.open(path) as picture:
         assert picture.size == (4 * 320, 3 * 256)  # eight frames and the clicked one
+        # The object goes from 64 to 127 in each frame; its edge has its colour.
+        assert picture.getpixel((64, 100)) == tuple(object_colours(np.array([1]))[0])
+        assert picture.getpixel((80, 80)) == (255, 255, 255)

@@ -71,6 +71,11 @@ def add_model_options(command: argparse.ArgumentParser) -> None:
         metavar="NAME|PATH",
         help="a model of 'napari-sam2 models', or a checkpoint file (default: nano)",
     )
+    add_device_option(command)
+
+
+def add_device_option(command: argparse.ArgumentParser) -> None:
+    """Add what says where a model computes."""
     command.add_argument(
         "--device", default="auto", help="auto, cpu, cuda or mps (default: auto)"
     )

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam2.cli import EXIT_INTERRUPTED
+
 if TYPE_CHECKING:
     import argparse
 
     from napari_sam2.stacks.samples import Sample
 
-EXIT_INTERRUPTED = 130
 # In a process of its own: a missing Qt library or a dead display aborts Qt, and with
 # Qt everything around it.
 _OPEN_A_WINDOW = "from qtpy.QtWidgets import QApplication; QApplication([])"

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from napari_sam2.cli import EXIT_INTERRUPTED
 from napari_sam2.cli.following import gentle_interrupt
-from napari_sam2.cli.track import EXIT_INTERRUPTED, counted
+from napari_sam2.cli.track import counted
 from napari_sam2.evaluation.datasets import find_data
 from napari_sam2.evaluation.report import as_text
 from napari_sam2.evaluation.results import Results

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from napari_sam2.cli import EXIT_INTERRUPTED
 from napari_sam2.cli.arguments import parse_fixed, parse_frames
 from napari_sam2.cli.following import gentle_interrupt
 from napari_sam2.stacks import open_stack
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from napari_sam2.stacks.labels_store import LabelsArray
     from napari_sam2.stacks.writing import Progress
 
-EXIT_INTERRUPTED = 130
 SESSION_ENDING = ".sam2.zarr"
 # Options of the formats by how they are called here; --name is called differently.
 OPTIONS = ("column", "fps", "numbers", "size", "blank", "value", "flat", "truth")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
+from napari_sam2.cli import EXIT_INTERRUPTED
 from napari_sam2.cli.following import gentle_interrupt
 from napari_sam2.evaluation.datasets import find_data
 from napari_sam2.model import load_model, own_models
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from napari_sam2.training.finetuning import Outcome, Progress
 
-EXIT_INTERRUPTED = 130
 PHASES = {
     "looking": ("looking through labels", "frame"),
     "before": ("measuring before", "object"),
@@ -79,28 +79,27 @@ def _followed(
     work: Generator[Progress, None, Outcome], *, quiet: bool
 ) -> Outcome | None:
     """Show progress until the end; None if Ctrl-C came before it."""
-    bar: tqdm[None] | None = None
     shown = ""
-    with gentle_interrupt() as interruption, contextlib.closing(work):
+    with contextlib.ExitStack() as held, contextlib.closing(work):
+        interruption = held.enter_context(gentle_interrupt())
+        bar = held.enter_context(tqdm(disable=True))
         while not interruption.seen:
             try:
                 news = next(work)
             except StopIteration as end:
                 outcome: Outcome = end.value
-                break
+                return None if interruption.seen else outcome
             if news.phase != shown:
-                if bar is not None:
-                    bar.close()
+                bar.close()
                 words, unit = PHASES[news.phase]
-                bar = tqdm(total=news.total, desc=words, unit=unit, disable=quiet)
+                bar = held.enter_context(
+                    tqdm(total=news.total, desc=words, unit=unit, disable=quiet)
+                )
                 shown = news.phase
-            if bar is not None:
-                bar.update(news.done - bar.n)
-                if news.loss is not None:
-                    bar.set_postfix_str(f"loss {news.loss:.3f}", refresh=False)
-        if bar is not None:
-            bar.close()
-        return None if interruption.seen else outcome
+            bar.update(news.done - bar.n)
+            if news.loss is not None:
+                bar.set_postfix_str(f"loss {news.loss:.3f}", refresh=False)
+    return None
 
 
 def _as_text(outcome: Outcome, name: str, kept: Path | None) -> str:

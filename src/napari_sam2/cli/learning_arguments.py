@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from napari_sam2.cli.arguments import add_model_options
+from napari_sam2.cli.arguments import add_device_option, add_model_options
 
 _EVALUATE_EXAMPLES = """\
 DATA is a folder with pairs like cells_image.tif and cells_labels.tif (pictures, or
@@ -84,9 +84,7 @@ def add_evaluate(commands: Any) -> argparse.ArgumentParser:
         metavar="N",
         help="for another choice of objects (default: %(default)s)",
     )
-    evaluate.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda or mps (default: auto)"
-    )
+    add_device_option(evaluate)
     evaluate.add_argument(
         "--json", action="store_true", help="print everything as one line of JSON"
     )

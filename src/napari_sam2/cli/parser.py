@@ -6,7 +6,11 @@ import argparse
 import sys
 from typing import Any, NoReturn
 
-from napari_sam2.cli.arguments import add_image_options, add_model_options
+from napari_sam2.cli.arguments import (
+    add_device_option,
+    add_image_options,
+    add_model_options,
+)
 from napari_sam2.cli.export_arguments import add_export
 from napari_sam2.cli.learning_arguments import add_evaluate, add_finetune, add_train
 
@@ -169,9 +173,7 @@ def _add_replay(commands: Any) -> argparse.ArgumentParser:
         metavar="NAME|PATH",
         help="another model (default: the one the session was made with)",
     )
-    replay.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda or mps (default: auto)"
-    )
+    add_device_option(replay)
     replay.add_argument("--json", action="store_true", help="print the differences")
     replay.add_argument("--quiet", action="store_true", help="no progress bar")
     return replay

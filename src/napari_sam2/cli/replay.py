@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from napari_sam2.cli import EXIT_INTERRUPTED
 from napari_sam2.cli.following import gentle_interrupt
-from napari_sam2.cli.track import EXIT_INTERRUPTED, counted
+from napari_sam2.cli.track import counted
 from napari_sam2.model import load_model
 from napari_sam2.tracking.replaying import open_replay
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_sam2.cli import EXIT_INTERRUPTED
 from napari_sam2.cli.arguments import parse_fixed, parse_frames
 from napari_sam2.cli.following import Followed, follow
 from napari_sam2.model import load_model
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
     from napari_sam2.stacks import Stack
     from napari_sam2.tracking.prompts import MaskPrompt, Prompt
-
-EXIT_INTERRUPTED = 130
 
 
 def run(args: argparse.Namespace) -> int:

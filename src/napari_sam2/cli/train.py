@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from napari_sam2.cli import EXIT_INTERRUPTED
 from napari_sam2.cli.following import gentle_interrupt
 from napari_sam2.training.config import read_config
 from napari_sam2.training.loop import train
 
 if TYPE_CHECKING:
     import argparse
-
-EXIT_INTERRUPTED = 130
 
 
 def run(args: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from napari_sam2.evaluation.users import tight_box
+from napari_sam2.stacks.writing import save_picture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -216,9 +217,7 @@ def draw_cases(
             sheet.paste(_drawn(panel, tile), corner)
             below = corner[0] + 3, corner[1] + tile + 1
             pen.text(below, panel.caption, fill=(190, 190, 190))
-    beside = path.with_name(f".{path.name}.part")
-    sheet.save(beside, format="PNG")
-    beside.replace(path)
+    save_picture(sheet, path)
 
 
 def _drawn(panel: Panel, side: int) -> Image.Image:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from napari_sam2.stacks.chart import Axis, draw_grid
+from napari_sam2.stacks.writing import save_picture
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +26,7 @@ COLOURS = (
     (222, 140, 40),
     (130, 90, 190),
 )
+WHOLE = np.array([0.0, 1.0])
 GRID, INK = (225, 225, 225), (60, 60, 60)
 
 
@@ -45,8 +50,7 @@ def draw_reliability(
     pen = ImageDraw.Draw(sheet)
     for column, (title, curves) in enumerate(panels.items()):
         _panel(pen, LEFT + column * (SIDE + BETWEEN), title, curves)
-    small = (size[0] // FINE, size[1] // FINE)
-    sheet.resize(small, Image.Resampling.LANCZOS).save(path, optimize=True)
+    save_picture(sheet.reduce(FINE), path)
 
 
 def _panel(
@@ -55,13 +59,9 @@ def _panel(
     font, large = ImageFont.load_default(22), ImageFont.load_default(28)
     floor = TOP + SIDE
     pen.text((left, 16), title, fill=INK, font=large)
-    for k in range(6):
-        x, y = left + SIDE * k / 5, floor - SIDE * k / 5
-        pen.line((x, TOP, x, floor), fill=GRID, width=2)
-        pen.line((left, y, left + SIDE, y), fill=GRID, width=2)
-        pen.text((left - 12, y), f"{k / 5:.1f}", fill=INK, font=font, anchor="rm")
-        below = x, floor + BARS + 12
-        pen.text(below, f"{k / 5:.1f}", fill=INK, font=font, anchor="mt")
+    across = Axis(WHOLE, left, left + SIDE)
+    up = Axis(WHOLE, floor, TOP)
+    draw_grid(pen, across, up, ink=INK, grid=GRID, font_size=22, width=2, below=BARS)
     pen.line((left, floor, left + SIDE, TOP), fill=(160, 160, 160), width=3)
     pen.text((left + 12, TOP + 8), "share right", fill=INK, font=font)
     middle = left + SIDE / 2, floor + BARS + 46
@@ -69,9 +69,9 @@ def _panel(
     for k, (name, curve) in enumerate(curves.items()):
         colour, width = COLOURS[k], 7 if k == 0 else 3
         shares: list[float] = (curve.count / curve.count.sum()).tolist()
-        across: list[float] = (left + SIDE * curve.predicted).tolist()
-        up: list[float] = (floor - SIDE * curve.observed).tolist()
-        points = list(zip(across, up, strict=True))
+        columns: list[float] = across.place(curve.predicted).tolist()
+        rows: list[float] = up.place(curve.observed).tolist()
+        points = list(zip(columns, rows, strict=True))
         pen.line(points, fill=colour, width=width, joint="curve")
         for (a, b), part in zip(points, shares, strict=True):
             r = 4 + 14 * part**0.5

@@ -15,6 +15,7 @@ import napari_sam2
 from napari_sam2.evaluation.cases import TILE, Gallery
 from napari_sam2.evaluation.report import as_json, as_markdown, make_rows
 from napari_sam2.evaluation.scores import MODEL_FREE
+from napari_sam2.stacks.writing import written_beside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -130,6 +131,5 @@ def _file_name(text: str) -> str:
 
 
 def _replace(path: Path, text: str) -> None:
-    beside = path.with_name(f".{path.name}.part")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    with written_beside(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")

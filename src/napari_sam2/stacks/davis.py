@@ -3,7 +3,6 @@
 Source: the layout of DAVIS 2016 and 2017; the palette is PASCAL VOC's.
 """
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from napari_sam2.stacks.errors import StackError
 from napari_sam2.stacks.files import TIFF_ENDINGS, image_files
 from napari_sam2.stacks.label_images import LabelFile, read_numbers
 from napari_sam2.stacks.labelled import LabelledStack
-from napari_sam2.stacks.writing import Progress, staged_folders
+from napari_sam2.stacks.writing import Progress, picture_bytes, staged_folders
 
 __all__ = ["davis_clips", "davis_palette", "read_davis", "write_davis"]
 
@@ -212,22 +211,19 @@ def write_davis(
                 )
             mask = Image.fromarray(plane.astype(np.uint8))
             mask.putpalette(palette)
-            _save(mask, part / labels / f"{index:05d}.png")
+            file = part / labels / f"{index:05d}.png"
+            file.write_bytes(picture_bytes(mask))
             if draws:
                 seen = stack.picture().read(stack.frames[index])
                 picture = Image.fromarray(np.rint(seen * 255).astype(np.uint8))
                 file = part / images / f"{index:05d}.jpg"
-                _save(picture, file, quality=JPEG_QUALITY, subsampling=0)
+                data = picture_bytes(
+                    picture, "JPEG", quality=JPEG_QUALITY, subsampling=0
+                )
+                file.write_bytes(data)
             yield index + 1, stack.n_frames
         stack.check_seen()
     return root
-
-
-def _save(picture: Image.Image, path: Path, **options: int) -> None:
-    # Through memory: Pillow does not notice a file that a full disk cut short.
-    data = io.BytesIO()
-    picture.save(data, "PNG" if path.suffix == ".png" else "JPEG", **options)
-    path.write_bytes(data.getvalue())
 
 
 def davis_palette() -> NDArray[np.uint8]:

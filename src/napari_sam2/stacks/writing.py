@@ -4,6 +4,7 @@ A crash, a full disk or a cancelled export leaves whatever was there before.
 """
 
 import contextlib
+import io
 import os
 import queue
 import re
@@ -14,10 +15,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
+from PIL import Image
+
 from napari_sam2.stacks.errors import ExportError, StackError
 from napari_sam2.stacks.zarr_source import is_zarr_array
 
-__all__ = ["Progress", "fed", "finish", "staged_folders", "written_beside"]
+__all__ = [
+    "Progress",
+    "fed",
+    "finish",
+    "picture_bytes",
+    "save_picture",
+    "staged_folders",
+    "written_beside",
+]
 
 Progress: TypeAlias = Generator[tuple[int, int], None, Path]
 """Yields (steps done, of how many) and returns the path that was written."""
@@ -67,6 +78,37 @@ def written_beside(place: Path) -> Iterator[Path]:
             _replace(unfinished, place)
     except OSError as error:
         raise _could_not_be_written(place, error) from error
+
+
+def picture_bytes(picture: Image.Image, kind: str = "PNG", **options: int) -> bytes:
+    """Return what a picture's file is to hold.
+
+    Pillow itself does not notice a file that a full disk cut short.
+
+    Parameters
+    ----------
+    picture : Image
+        Which.
+    kind : str
+        Pillow's name of the format.
+    **options
+        Passed on to Pillow.
+    """
+    data = io.BytesIO()
+    picture.save(data, kind, **options)
+    return data.getvalue()
+
+
+def save_picture(picture: Image.Image, place: Path) -> None:
+    """Write a PNG beside its place and rename it; see `written_beside`.
+
+    Raises
+    ------
+    ExportError
+        When writing fails; `place` is as it was.
+    """
+    with written_beside(place) as unfinished:
+        unfinished.write_bytes(picture_bytes(picture))
 
 
 @contextlib.contextmanager

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from napari_sam2.stacks.chart import Axis, draw_grid
+from napari_sam2.stacks.writing import save_picture
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -74,44 +77,33 @@ def draw_curve(path: Path, losses: dict[str, list[tuple[int, float]]]) -> None:
         return
     last = max(step for rows in losses.values() for step, _ in rows)
     top = float(np.percentile(every, 98)) * 1.1 or 1.0
+    across = Axis(np.array([0.0, max(last, 1)]), LEFT, WIDTH - 40)
+    up = Axis(np.array([0.0, top]), HEIGHT - BELOW, TOP)
     sheet = Image.new("RGB", (WIDTH, HEIGHT), (255, 255, 255))
     pen = ImageDraw.Draw(sheet)
-    _axes(pen, last, top)
+    draw_grid(pen, across, up, ink=INK, grid=GRID, font_size=22, width=2)
+    font = ImageFont.load_default(22)
+    pen.text((LEFT, 16), "loss", fill=INK, font=font)
+    pen.text((WIDTH - 40, HEIGHT - 14), "step", fill=INK, font=font, anchor="rb")
     for k, (kind, rows) in enumerate(sorted(losses.items())):
         colour = COLOURS.get(kind, INK)
         pale = tuple(round(255 - (255 - c) * 0.35) for c in colour)
-        dots = [_place(step, loss, last, top) for step, loss in rows]
-        for x, y in dots:
+        steps, values = np.array(rows, dtype=np.float64).T
+        columns = across.place(steps).tolist()
+        for x, y in zip(columns, _heights(up, values), strict=True):
             pen.ellipse((x - 3, y - 3, x + 3, y + 3), fill=pale)
-        line = smoothed([loss for _, loss in rows]).tolist()
-        points = [
-            _place(step, y, last, top) for (step, _), y in zip(rows, line, strict=True)
-        ]
-        if len(points) > 1:
+        line = _heights(up, smoothed(values.tolist()))
+        if len(line) > 1:
+            points = list(zip(columns, line, strict=True))
             pen.line(points, fill=colour, width=6, joint="curve")
         note = WIDTH - 40, TOP + 34 * k
         font = ImageFont.load_default(26)
-        final = np.mean([loss for _, loss in rows[-max(1, len(rows) // 20) :]])
+        final = np.mean(values[-max(1, len(rows) // 20) :])
         pen.text(note, f"{kind}s: {final:.3f}", fill=colour, font=font, anchor="ra")
-    part = path.with_name(f"{path.name}.part")
-    small = sheet.resize((WIDTH // FINE, HEIGHT // FINE), Image.Resampling.LANCZOS)
-    small.save(part, format="PNG", optimize=True)
-    part.replace(path)
+    save_picture(sheet.reduce(FINE), path)
 
 
-def _place(step: int, loss: float, last: int, top: float) -> tuple[float, float]:
-    x = LEFT + (WIDTH - LEFT - 40) * step / max(last, 1)
-    floor = HEIGHT - BELOW
-    return x, floor - (floor - TOP) * min(max(loss / top, 0.0), 1.0)
-
-
-def _axes(pen: ImageDraw.ImageDraw, last: int, top: float) -> None:
-    font = ImageFont.load_default(22)
-    for k in range(6):
-        x, y = _place(round(last * k / 5), top * k / 5, last, top)
-        pen.line((LEFT, y, WIDTH - 40, y), fill=GRID, width=2)
-        pen.text((LEFT - 12, y), f"{top * k / 5:.2f}", fill=INK, font=font, anchor="rm")
-        below = x, HEIGHT - BELOW + 14
-        pen.text(below, str(round(last * k / 5)), fill=INK, font=font, anchor="mt")
-    pen.text((LEFT, 16), "loss", fill=INK, font=font)
-    pen.text((WIDTH - 40, HEIGHT - 14), "step", fill=INK, font=font, anchor="rb")
+def _heights(up: Axis, losses: NDArray[np.float64]) -> list[float]:
+    """Place losses; those beyond the picture at its edge."""
+    heights: list[float] = up.place(np.clip(losses, up.low, up.high)).tolist()
+    return heights

@@ -16,6 +16,7 @@ import numpy as np
 from scipy import ndimage
 
 from napari_sam2.stacks import StackError
+from napari_sam2.stacks.labelled import compact
 from napari_sam2.training import warps
 from napari_sam2.training.datasets import moved_picture
 from napari_sam2.training.retouch import draw_retouch
@@ -125,18 +126,19 @@ def take_census(items: Sequence[Annotated]) -> Generator[int, None, Census]:
     census = Census()
     for number, item in enumerate(items):
         for t in range(item.stack.n_frames):
-            plane = item.plane(t)
-            for object_id, place in enumerate(ndimage.find_objects(plane), start=1):
-                if place is None:
+            ids, places = compact(np.maximum(item.plane(t), 0))
+            boxes = ndimage.find_objects(places, max_label=len(ids) - 1)
+            areas = np.bincount(places.ravel(), minlength=len(ids))
+            for object_id, area, (rows, cols) in zip(
+                ids[1:].tolist(), areas[1:], boxes, strict=True
+            ):
+                if area < SMALLEST_AREA:
                     continue
-                if np.count_nonzero(plane[place] == object_id) < SMALLEST_AREA:
-                    continue
-                rows, cols = place
                 key = ObjectKey(item=number, object_id=object_id)
                 box = (rows.start, cols.start, rows.stop, cols.stop)
                 sighting = Sighting(frame_idx=t, box=box)
                 census.sightings.setdefault(key, []).append(sighting)
-            if plane.any():
+            if len(boxes):
                 census.labelled.setdefault(number, []).append(t)
             done += 1
             yield done
