@@ -5,8 +5,8 @@ xvfb-run -s "-screen 0 1400x900x24" python docs/make_screenshots.py [--out docs/
 panel.png: the sample movie, three cells clicked and followed. ready.png: the panel
 before the first click. following.png: in the middle of a run. correction.png: a
 correction, and in the strip what it has made out of date. keys.png: the list of keys.
-volume.png: the sample volume. adapt.png: a model adapted to the sample movie.
-movie.png: a movie of yours (--movie).
+export_dialog.png: what the cells are written as. volume.png: the sample volume. adapt.png:
+a model adapted to the sample movie. movie.png: a movie of yours (--movie).
 """
 
 from __future__ import annotations
@@ -93,6 +93,23 @@ class Tour:
         self.viewer.screenshot(str(path), canvas_only=False, flash=False)
         print(path)
 
+    def shoot_export(self, name: str) -> None:
+        """Write the measurements as a user does, and look at the window."""
+        exporting = self.widget.exporting
+        self.widget.panel.export.click()
+        dialog = exporting.dialog
+        with tempfile.TemporaryDirectory() as folder:
+            shown = f"~/{Path(dialog.path.text()).name}"
+            dialog.path.setText(str(Path(folder) / Path(shown).name))
+            dialog.write.click()
+            wait_until(lambda: not exporting.running)
+            dialog.path.setText(shown)  # not where this machine keeps things
+            pump(0.5)
+            path = self.out / name
+            dialog.grab().save(str(path))
+            print(path)
+        dialog.close()
+
     def close(self) -> None:
         worker = self.widget.desk.worker
         self.widget.close_down()
@@ -135,6 +152,7 @@ def movie_tour(
     widget.show_keys()
     pump(0.3)
     tour.shoot("keys.png")
+    tour.shoot_export("export_dialog.png")
     tour.close()
 
 

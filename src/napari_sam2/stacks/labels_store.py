@@ -40,6 +40,8 @@ class LabelsStore(Closing):
         Where the zarr array lies, if it is to stay.
     temporary : TemporaryDirectory, optional
         Is removed on closing.
+    lock : Lock, optional
+        Is held while a frame is read or written; shared by stores of one array.
 
     Attributes
     ----------
@@ -56,11 +58,12 @@ class LabelsStore(Closing):
         *,
         path: Path | None = None,
         temporary: "tempfile.TemporaryDirectory[str] | None" = None,
+        lock: "threading.Lock | None" = None,
     ) -> None:
         self._array = array
         self.path = path
         self._temporary = temporary
-        self._lock = threading.Lock()
+        self._lock = lock or threading.Lock()
         self.on_write: Watcher | None = None
         self.mirror: LabelsStore | None = None
 

@@ -6,8 +6,10 @@ another part of the same layer.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import tempfile
+import threading
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +17,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    import zarr
+
     from napari_sam2.stacks import LabelsStore
     from napari_sam2.widgets.target import Target
 
 IN_MEMORY_BYTES = 256 * 2**20
 DTYPE = np.dtype(np.uint16)
+_LOCKS: dict[int, threading.Lock] = {}  # by the id of an array that lives
+
+
+def lock_of(array: Any) -> contextlib.AbstractContextManager[object]:
+    """Return what to hold while a frame of labels is read that a session may fill."""
+    return _LOCKS.get(id(array)) or contextlib.nullcontext()
 
 
 class LabelsVolume:
@@ -39,21 +49,10 @@ class LabelsVolume:
         self._image = target.data  # found by its id, which must not be given away
         if math.prod(target.shape) * DTYPE.itemsize < IN_MEMORY_BYTES:
             self.array = np.zeros(target.shape, DTYPE)
-            return
-        import zarr
-
-        folder = tempfile.TemporaryDirectory(
-            prefix="napari-sam2-labels-", ignore_cleanup_errors=True
-        )
-        ones = (1,) * (len(target.shape) - 2)
-        self.array = zarr.create_array(
-            store=str(Path(folder.name) / "labels.zarr"),
-            shape=target.shape,
-            chunks=(*ones, *target.shape[-2:]),
-            dtype=DTYPE,
-            fill_value=0,
-        )
-        weakref.finalize(self.array, folder.cleanup)
+        else:
+            self.array = _temporary_array(target.shape)
+        self._lock = _LOCKS[id(self.array)] = threading.Lock()
+        weakref.finalize(self.array, _LOCKS.pop, id(self.array))
 
     def erase(self, object_id: int, target: Target) -> None:
         """Take an object out of all frames of a stack."""
@@ -71,7 +70,7 @@ class LabelsVolume:
 
         whole = target.followed == 0 and len(target.shape) == 3
         frames: Any = self.array if whole else _Frames(self.array, target)
-        return LabelsStore(frames)
+        return LabelsStore(frames, lock=self._lock)
 
 
 class _Frames:
@@ -87,3 +86,21 @@ class _Frames:
 
     def __setitem__(self, frame_idx: int, plane: Any) -> None:
         self._array[self._target.index(frame_idx)] = plane
+
+
+def _temporary_array(shape: tuple[int, ...]) -> zarr.Array[Any]:
+    """Make labels on disk that go with the array."""
+    import zarr
+
+    folder = tempfile.TemporaryDirectory(
+        prefix="napari-sam2-labels-", ignore_cleanup_errors=True
+    )
+    array = zarr.create_array(
+        store=str(Path(folder.name) / "labels.zarr"),
+        shape=shape,
+        chunks=(*(1,) * (len(shape) - 2), *shape[-2:]),
+        dtype=DTYPE,
+        fill_value=0,
+    )
+    weakref.finalize(array, folder.cleanup)
+    return array

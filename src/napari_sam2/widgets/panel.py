@@ -78,6 +78,7 @@ class Panel(QScrollArea):
             ("2   Click on a cell", self._prompt_part),
             ("3   Follow it", self._follow_part),
             ("4   Review it", self._review_part),
+            ("5   Export", self._export_part),
             ("Console", self._console_part),
         ):
             head = _row(_heading(title))
@@ -223,6 +224,15 @@ class Panel(QScrollArea):
             )
         )
         part.addWidget(self.strip)
+        return part
+
+    def _export_part(self) -> QVBoxLayout:
+        self.export = QPushButton("Export…")
+        self.export.setToolTip(
+            "Measurements, plots, labels, movies, cut-outs: write what was found"
+        )
+        part = QVBoxLayout()
+        part.addWidget(self.export)
         return part
 
     def _console_part(self) -> QGridLayout:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari.layers import Image, Layer
+    from napari.layers import Image, Labels, Layer
     from napari.viewer import Viewer
 
 # Names of axes that are held; T, Z, C, S, Y and X mean something to a stack.
@@ -97,13 +97,13 @@ class Target:
         return all(0 <= round(float(at)) < length for at, length in pairs)
 
 
-def pixel_shape(layer: Image) -> tuple[int, ...]:
+def pixel_shape(layer: Image | Labels) -> tuple[int, ...]:
     """Return the shape of a layer's finest data, without colours."""
     data = layer.data[0] if layer.multiscale else layer.data
     return tuple(int(n) for n in data.shape[: layer.ndim])
 
 
-def stack_axes(layer: Image) -> list[tuple[int, str]]:
+def stack_axes(layer: Image | Labels) -> list[tuple[int, str]]:
     """Return the axes that can be followed, the likeliest first, with a description.
 
     Axes of length one are left out; a single picture has none.
@@ -128,12 +128,12 @@ def current_index(layer: Layer, viewer: Viewer) -> tuple[int, ...]:
     return tuple(round(float(p)) for p in layer_point)
 
 
-def make_target(layer: Image, viewer: Viewer, followed: int | None) -> Target:
+def make_target(layer: Image | Labels, viewer: Viewer, followed: int | None) -> Target:
     """Describe the stack that the user looks at.
 
     Parameters
     ----------
-    layer : Image
+    layer : Image or Labels
         Its last two axes are the pictures.
     viewer : Viewer
         Its sliders hold the axes that are not followed.
@@ -161,11 +161,11 @@ def make_target(layer: Image, viewer: Viewer, followed: int | None) -> Target:
         followed=followed,
         held=held,
         axes=_letters(layer, followed),
-        contrast_limits=None if layer.rgb else _pair(layer.contrast_limits),
+        contrast_limits=contrast_limits(layer),
     )
 
 
-def _letters(layer: Image, followed: int | None) -> str:
+def _letters(layer: Image | Labels, followed: int | None) -> str:
     """Name the axes so that a stack follows `followed`: as T, or as Z where it is."""
     words = [str(label).lower() for label in layer.axis_labels]
     spare = iter(_HELD_LETTERS)
@@ -182,7 +182,7 @@ def _letters(layer: Image, followed: int | None) -> str:
             letter if axis == followed else _HELD_LETTERS[axis]
             for axis, letter in enumerate(letters)
         )
-    return f"{named}YX{'C' if layer.rgb else ''}"
+    return f"{named}YX{'C' if coloured(layer) else ''}"
 
 
 def _describe(word: str, axis: int) -> str:
@@ -197,6 +197,15 @@ def _describe(word: str, axis: int) -> str:
     return f"{place} axis" if unnamed else f"{word} axis"
 
 
-def _pair(limits: Sequence[float]) -> tuple[float, float]:
+def coloured(layer: Image | Labels) -> bool:
+    """Whether a layer's last axis is its colours, which Labels have not."""
+    return bool(getattr(layer, "rgb", False))
+
+
+def contrast_limits(layer: Image | Labels) -> tuple[float, float] | None:
+    """Return what is shown as black and white; None for colours and labels."""
+    limits = getattr(layer, "contrast_limits", None)
+    if limits is None or coloured(layer):
+        return None
     low, high = limits
     return float(low), float(high)

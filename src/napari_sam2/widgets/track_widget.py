@@ -18,6 +18,7 @@ from napari_sam2.widgets.asking import Asking
 from napari_sam2.widgets.cell_menu import CellMenu
 from napari_sam2.widgets.desk import Desk
 from napari_sam2.widgets.editing import Editing
+from napari_sam2.widgets.export_part import Exporting
 from napari_sam2.widgets.following import Following
 from napari_sam2.widgets.image_choice import ImageChoice
 from napari_sam2.widgets.key_overlay import KeyOverlay
@@ -76,6 +77,7 @@ class TrackWidget(QWidget):
         self.reviewing = Reviewing(
             napari_viewer, self.desk, self.editing, self._object_chosen
         )
+        self.exporting = Exporting(napari_viewer, self.desk, self.following)
         # However this widget ends, its thread must end too.
         self._goodbye = weakref.finalize(
             self,
@@ -86,6 +88,7 @@ class TrackWidget(QWidget):
         )
         self._goodbye.atexit = False  # Qt is gone by then; the worker has its own way
         self.destroyed.connect(self._goodbye)
+        self.destroyed.connect(self.exporting.end_thread)
         self._places: list[Workplace] = []
         self._open, self._docked = True, False
         self._connect()
@@ -170,6 +173,7 @@ class TrackWidget(QWidget):
             return
         self._open = False
         self._goodbye()
+        self.exporting.close()
         self.keys.release()
         self.reviewing.close()
         self.images.disconnect_all()
@@ -227,6 +231,7 @@ class TrackWidget(QWidget):
         )
         panel.next_doubtful.clicked.connect(lambda: self.reviewing.next_doubtful())
         panel.accept.clicked.connect(self.reviewing.accept)
+        panel.export.clicked.connect(lambda: self.exporting.open(self))
         panel.copy.clicked.connect(self._copy_script)
         panel.download.clicked.connect(asking.download)
         self.models.changed.connect(asking.prepare)
@@ -330,8 +335,9 @@ class TrackWidget(QWidget):
     def _copy_script(self) -> None:
         request = self.desk.request()
         clipboard = QApplication.clipboard()
-        if request is not None and clipboard is not None:
-            clipboard.setText(console_lines.script(request, self.following.propagated))
+        if request is not None and clipboard is not None and self.place is not None:
+            text = console_lines.script(request, self.following.propagated)
+            clipboard.setText(text + self.exporting.script(self.place))
             self.desk.say(messages.COPIED)
 
 

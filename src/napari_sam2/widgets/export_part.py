@@ -1,0 +1,246 @@
+"""The Export button: a window in which to choose, and a thread that writes.
+
+It has a thread of its own, so that an export does not wait for cells that are being
+followed, nor they for it.
+"""
+
+from __future__ import annotations
+
+import time
+import weakref
+from functools import partial
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, QTimer
+
+from napari_sam2.widgets import export_lines, export_texts, messages
+from napari_sam2.widgets.export_choice import ExportChoice
+from napari_sam2.widgets.export_dialog import ExportDialog
+from napari_sam2.widgets.exporting import ExportTask, Step, Written, write
+from napari_sam2.widgets.worker import Job, Worker
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+    from qtpy.QtWidgets import QWidget
+
+    from napari_sam2.widgets.desk import Desk
+    from napari_sam2.widgets.following import Following
+    from napari_sam2.widgets.result_layer import ResultLayer
+    from napari_sam2.widgets.workplace import Workplace
+
+EXPORT = "export"
+LOOK_MILLISECONDS = 500
+
+
+class Exporting(QObject):
+    """What the panel's Export button does.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Its layers are written.
+    desk : Desk
+        What the panel's parts share.
+    following : Following
+        Says whether labels are being filled.
+
+    Attributes
+    ----------
+    dialog : ExportDialog or None
+        The window, once it was opened.
+    worker : Worker or None
+        The thread, once something was written.
+    running : bool
+        Whether something is being written.
+    """
+
+    def __init__(self, viewer: Viewer, desk: Desk, following: Following) -> None:
+        super().__init__()
+        self._viewer, self._desk, self._following = viewer, desk, following
+        self.dialog: ExportDialog | None = None
+        self.worker: Worker | None = None
+        self.running = False
+        self._choice: ExportChoice | None = None
+        self._preferred: ResultLayer | None = None
+        self._began, self._phase = 0.0, ""
+        self._done: list[ExportTask] = []
+        self._looking = QTimer(self)
+        self._looking.setInterval(LOOK_MILLISECONDS)
+        self._looking.timeout.connect(self._look_around)
+
+    def open(self, parent: QWidget | None = None) -> None:
+        """Show the window, with what was chosen in it the last time."""
+        if self.dialog is None:
+            self.dialog = ExportDialog(parent)
+            self._choice = ExportChoice(self._viewer, self.dialog)
+            self._connect(self.dialog)
+        assert self._choice is not None
+        place = self._desk.place
+        if not self.running:
+            self._choice.refresh()
+            result = None if place is None else place.result
+            if place is not None and result is not None and result != self._preferred:
+                self._preferred = result
+                self._choice.prefer(result.layer, place.axis)
+        self.dialog.show()
+        self.dialog.raise_()
+        self._looking.start()
+        self._look_around()
+
+    def close(self) -> None:
+        """End what runs, of which nothing is left, and the window."""
+        self._looking.stop()
+        self.end_thread()
+        if self._choice is not None:
+            self._choice.disconnect_all()
+        if self.dialog is not None:
+            dialog, self.dialog = self.dialog, None
+            dialog.close()
+            dialog.deleteLater()
+
+    def end_thread(self) -> None:
+        """Stop writing. The windows may be gone already, so no Qt in here."""
+        self.running = False
+        if self.worker is not None:
+            self.worker.close()
+
+    def script(self, place: Workplace) -> str:
+        """Return the lines of all that was written, to go behind a session's."""
+        lines: list[str] = []
+        for task in self._done:
+            if _is_of(task, place):
+                lines += [export_lines.IMPORTS, _short_line(task, place)]
+            else:
+                lines += export_lines.export_lines(task)
+        return "".join(f"{line}\n" for line in dict.fromkeys(lines))
+
+    def _connect(self, dialog: ExportDialog) -> None:
+        dialog.write.clicked.connect(self._begin)
+        dialog.cancel.clicked.connect(self._cancel)
+        dialog.close_button.clicked.connect(dialog.close)
+        dialog.looked_at.connect(self._look_again)
+
+    def _look_again(self) -> None:
+        if self._choice is not None and not self.running:
+            self._choice.refresh()
+
+    def _look_around(self) -> None:
+        """Say whether it can be written, and what will not be in it."""
+        dialog, choice = self.dialog, self._choice
+        if dialog is None or choice is None or not dialog.isVisible():
+            self._looking.stop()
+            return
+        run = self._following.run
+        result = None if run is None else run.place.result
+        filling = result is not None and result.layer == choice.labels
+        choice.show_hint(export_texts.FOLLOWING if filling else "")
+
+    def _begin(self) -> None:
+        choice, dialog = self._choice, self.dialog
+        if choice is None or dialog is None or self.running:
+            return
+        try:
+            task = choice.task()
+        except ValueError as error:
+            choice.say(messages.sentence(error))
+            return
+        if task is None:
+            return
+        if self.worker is None:
+            self.worker = Worker()
+            goodbye = weakref.finalize(self, self.worker.close)
+            goodbye.atexit = False  # the worker has its own way
+        self.running, self._phase = True, ""
+        dialog.preview.clear()
+        dialog.bar.setRange(0, 0)
+        dialog.bar.setFormat("")
+        choice.say("")
+        dialog.show_running(running=True)
+        self.worker.submit(
+            Job(
+                kind=EXPORT,
+                work=partial(write, task),
+                on_item=partial(self._note, task),
+                on_done=self._ended,
+                on_error=self._failed,
+            )
+        )
+
+    def _cancel(self) -> None:
+        if self.running and self.worker is not None and self._choice is not None:
+            self._choice.say(export_texts.CANCELLING)
+            if not self.worker.cancel(EXPORT) and not self.worker.busy:
+                self._ended(finished=False)  # it had not begun
+
+    def _note(self, task: ExportTask, answer: Step | Written) -> None:
+        dialog = self.dialog
+        if dialog is None:
+            return
+        if isinstance(answer, Written):
+            self._show_written(task, answer)
+            return
+        if answer.phase != self._phase:
+            self._phase, self._began = answer.phase, time.monotonic()
+        seconds = time.monotonic() - self._began
+        dialog.bar.setRange(0, answer.of)
+        dialog.bar.setValue(answer.done)
+        dialog.bar.setFormat(export_texts.progress(answer, seconds))
+
+    def _show_written(self, task: ExportTask, result: Written) -> None:
+        assert self.dialog is not None
+        assert self._choice is not None
+        self._done.append(task)
+        text = export_texts.written(result)
+        self._choice.say(text + export_texts.folder_link(result.path))
+        self._choice.ask_again()
+        self._desk.say(text)
+        place = self._desk.place
+        if place is not None and _is_of(task, place):
+            self._desk.console(_short_line(task, place))
+        else:
+            self._desk.console(export_lines.export_lines(task)[-1])
+        if result.rows:
+            self.dialog.preview.show_rows(result.rows)
+        elif result.picture is not None:
+            self.dialog.preview.show_picture(result.picture)
+        self._stop_running()
+
+    def _ended(self, finished: bool) -> None:
+        if not finished and self.running and self._choice is not None:
+            self._choice.say(export_texts.CANCELLED)
+        self._stop_running()
+
+    def _failed(self, error: Exception) -> None:
+        text = messages.sentence(error)
+        if self._choice is not None:
+            self._choice.say(text)
+        self._stop_running()
+        if self.dialog is None or not self.dialog.isVisible():
+            self._desk.complain(error)
+
+    def _stop_running(self) -> None:
+        self.running = False
+        if self.dialog is not None:
+            self.dialog.show_running(running=False)
+
+
+def _is_of(task: ExportTask, place: Workplace) -> bool:
+    """Whether it was written of the labels, and the frames, that a panel works on."""
+    target = place.last_target
+    return (
+        target is not None
+        and place.result is not None
+        and task.labels.data is place.result.array
+        and (task.labels.followed, task.labels.fixed) == (target.followed, target.fixed)
+    )
+
+
+def _short_line(task: ExportTask, place: Workplace) -> str:
+    """Return the line that writes a session's labels."""
+    image, target = task.image, place.last_target
+    same = image is not None and target is not None and image.data is target.data
+    name = "" if image is None else f"viewer.layers[{image.name!r}].data"
+    opened = f"open_stack({name}, axes={task.labels.axes!r})"
+    return export_lines.export_line(
+        task, labels="session.labels", image="stack" if same else opened
+    )
