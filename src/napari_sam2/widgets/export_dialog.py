@@ -54,7 +54,8 @@ USEFUL_FIRST = (
     "davis",
     "ctc",
 )
-LIST_WIDTH, ROW_HEIGHT = 300, 50
+LIST_WIDTH, ROW_HEIGHT = 310, 54
+TITLE_HEIGHT, MARGIN, SMALLER = 20, 8, 0.85
 KIND, ABOUT = Qt.ItemDataRole.UserRole, Qt.ItemDataRole.UserRole + 1
 
 
@@ -87,10 +88,11 @@ class ExportDialog(QDialog):
         column.addLayout(upper, 1)
         column.addLayout(self._build_foot())
         self.show_running(running=False)
+        self.resize(self.sizeHint())
 
     def sizeHint(self) -> QSize:
         """Ask for the room that shows all kinds and a preview."""
-        return QSize(840, ROW_HEIGHT * len(USEFUL_FIRST) + 110)
+        return QSize(860, ROW_HEIGHT * len(USEFUL_FIRST) + 84)
 
     def changeEvent(self, event: QEvent | None) -> None:
         """Tell when the window comes to the front."""
@@ -129,7 +131,6 @@ class ExportDialog(QDialog):
             _either(self.all_cells, self.some_cells),
             _either(self.all_frames, self.some_frames),
         ]
-        self.options = ExportOptions()
         self.path = QLineEdit()
         self.path.setToolTip("Where it is written")
         self.browse = QPushButton("Browse…")
@@ -149,7 +150,7 @@ class ExportDialog(QDialog):
         )
         frames.addStretch(1)
         form.addRow("Frames", frames)
-        form.addRow(self.options)
+        self.options = ExportOptions(form)
         form.addRow("Save as", _row(self.path, self.browse))
 
     def _build_foot(self) -> QGridLayout:
@@ -189,29 +190,31 @@ class _TwoLines(QStyledItemDelegate):
         super().paint(painter, option, index)
         if painter is None:
             return
-        shown = QStyleOptionViewItem(option)
-        self.initStyleOption(shown, index)
         painter.save()
-        font = painter.font()
-        font.setPointSizeF(0.85 * font.pointSizeF())
-        painter.setFont(font)
-        colour = QColor(shown.palette.color(QPalette.ColorRole.Text))
-        colour.setAlphaF(0.65)
-        painter.setPen(colour)
-        where = shown.rect.adjusted(8, 20, -4, -2)
+        inside = option.rect.adjusted(MARGIN, 3, -MARGIN, 0)
         flags = Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap
-        painter.drawText(where, int(flags), str(index.data(ABOUT)))
+        colour = QColor(option.palette.color(QPalette.ColorRole.Text))
+        font = painter.font()
+        font.setBold(True)
+        painter.setFont(font)
+        painter.setPen(colour)
+        painter.drawText(inside, int(flags), str(index.data()))
+        font.setBold(False)
+        font.setPointSizeF(SMALLER * font.pointSizeF())
+        painter.setFont(font)
+        colour.setAlphaF(0.7)
+        painter.setPen(colour)
+        below = inside.adjusted(0, TITLE_HEIGHT, 0, 0)
+        painter.drawText(below, int(flags), str(index.data(ABOUT)))
         painter.restore()
 
     def initStyleOption(
         self, option: QStyleOptionViewItem | None, index: QModelIndex
     ) -> None:
-        """Put the name into the upper half."""
+        """Leave the name to `paint`."""
         super().initStyleOption(option, index)
         if option is not None:
-            option.displayAlignment = (
-                Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft
-            )
+            option.text = ""
 
 
 def _kinds_list() -> QListWidget:
@@ -238,6 +241,7 @@ def _combo(tip: str) -> QComboBox:
         QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
     )
     combo.setMinimumContentsLength(12)
+    combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     return combo
 
 

@@ -1,4 +1,4 @@
-"""What each kind of export can be told besides: a page of widgets a kind."""
+"""What each kind of export can be told besides."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFormLayout,
+    QLabel,
     QLineEdit,
     QSpinBox,
-    QStackedWidget,
     QWidget,
 )
 
@@ -30,14 +30,19 @@ BRIGHTNESS = ("Mean brightness", "intensity_mean")
 LARGEST_VALUE = 2**31 - 1
 
 
-class ExportOptions(QStackedWidget):
-    """One page for each kind that has options, and an empty one for the others."""
+class ExportOptions:
+    """Rows of a form, of which those of one kind are shown.
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._kind = ""
+    Parameters
+    ----------
+    form : QFormLayout
+        Gets the rows.
+    """
+
+    def __init__(self, form: QFormLayout) -> None:
         self.column = QComboBox()
         self.fps = _number(1, 100, 10, "Frames shown in a second")
+        self.fps.setSuffix(" frames a second")
         self.tint = _number(0, 100, 30, "How strongly cells are coloured in")
         self.tint.setSuffix(" %")
         self.numbers = _tick("Write each cell's number on it", ticked=True)
@@ -53,21 +58,25 @@ class ExportOptions(QStackedWidget):
         self.flat = _tick("Two folders only: frames and masks")
         self.movie = _name("01")
         self.truth = _tick("It is the truth, not a result")
-        self._pages = {
-            "": self._page(),
-            "plot": self._page(("Show", self.column)),
-            "overlay": self._page(
-                ("Frames a second", self.fps),
-                ("Tint", self.tint),
-                ("", self.numbers),
-            ),
-            "cutouts": self._page(("Size", self.side), ("", self.blank)),
-            "background": self._page(("Background", self.value)),
-            "sav": self._page(("Name", self.video_id)),
-            "davis": self._page(("Name", self.clip), ("", self.flat)),
-            "ctc": self._page(("Number", self.movie), ("", self.truth)),
-        }
-        self.show_kind("", brightness=False)
+        self._kind = ""
+        self._rows: dict[str, list[QWidget]] = {}
+        for kind, label, widget in (
+            ("plot", "Show", self.column),
+            ("overlay", "Speed", self.fps),
+            ("overlay", "Tint", self.tint),
+            ("overlay", "", self.numbers),
+            ("cutouts", "Size", self.side),
+            ("cutouts", "", self.blank),
+            ("background", "Background", self.value),
+            ("sav", "Name", self.video_id),
+            ("davis", "Name", self.clip),
+            ("davis", "", self.flat),
+            ("ctc", "Number", self.movie),
+            ("ctc", "", self.truth),
+        ):
+            named = QLabel(label)
+            form.addRow(named, widget)
+            self._rows.setdefault(kind, []).extend((named, widget))
 
     def show_kind(self, kind: str, *, brightness: bool) -> None:
         """Show the options of a kind.
@@ -79,8 +88,10 @@ class ExportOptions(QStackedWidget):
         brightness : bool
             Whether there is an image of one channel to measure.
         """
-        self._kind = kind if kind in self._pages else ""
-        self.setCurrentWidget(self._pages[self._kind])
+        self._kind = kind
+        for other, widgets in self._rows.items():
+            for widget in widgets:
+                widget.setVisible(other == kind)
         columns = (*COLUMNS, BRIGHTNESS) if brightness else COLUMNS
         if self.column.count() != len(columns):
             before = self.column.currentText()
@@ -91,43 +102,30 @@ class ExportOptions(QStackedWidget):
 
     def values(self) -> dict[str, Any]:
         """Return what the kind shown is told, where it is not the usual."""
-        told: dict[str, tuple[Any, Any]] = {
-            "column": (self.column.currentData(), "area"),
-            "fps": (self.fps.value(), 10),
-            "opacity": (self.tint.value() / 100, 0.3),
-            "numbers": (self.numbers.isChecked(), True),
-            "size": (self.side.value(), 0),
-            "blank": (self.blank.isChecked(), False),
-            "value": (self.value.value(), 0),
-            "video_id": (self.video_id.text().strip(), ""),
-            "clip": (self.clip.text().strip(), ""),
-            "flat": (self.flat.isChecked(), False),
-            "movie": (self.movie.text().strip() or "01", "01"),
-            "truth": (self.truth.isChecked(), False),
+        told: dict[str, dict[str, tuple[Any, Any]]] = {
+            "plot": {"column": (self.column.currentData(), "area")},
+            "overlay": {
+                "fps": (self.fps.value(), 10),
+                "opacity": (self.tint.value() / 100, 0.3),
+                "numbers": (self.numbers.isChecked(), True),
+            },
+            "cutouts": {
+                "size": (self.side.value(), 0),
+                "blank": (self.blank.isChecked(), False),
+            },
+            "background": {"value": (self.value.value(), 0)},
+            "sav": {"video_id": (self.video_id.text().strip(), "")},
+            "davis": {
+                "clip": (self.clip.text().strip(), ""),
+                "flat": (self.flat.isChecked(), False),
+            },
+            "ctc": {
+                "movie": (self.movie.text().strip() or "01", "01"),
+                "truth": (self.truth.isChecked(), False),
+            },
         }
-        names = {
-            "plot": ("column",),
-            "overlay": ("fps", "opacity", "numbers"),
-            "cutouts": ("size", "blank"),
-            "background": ("value",),
-            "sav": ("video_id",),
-            "davis": ("clip", "flat"),
-            "ctc": ("movie", "truth"),
-        }
-        return {
-            name: told[name][0]
-            for name in names.get(self._kind, ())
-            if told[name][0] != told[name][1]
-        }
-
-    def _page(self, *rows: tuple[str, QWidget]) -> QWidget:
-        page = QWidget()
-        form = QFormLayout(page)
-        form.setContentsMargins(0, 0, 0, 0)
-        for label, widget in rows:
-            form.addRow(label, widget)
-        self.addWidget(page)
-        return page
+        options = told.get(self._kind, {})
+        return {name: now for name, (now, usual) in options.items() if now != usual}
 
 
 def _number(low: int, high: int, value: int, tip: str) -> QSpinBox:

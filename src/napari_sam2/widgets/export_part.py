@@ -64,9 +64,6 @@ class Exporting(QObject):
         self._preferred: ResultLayer | None = None
         self._began, self._phase = 0.0, ""
         self._done: list[ExportTask] = []
-        self._looking = QTimer(self)
-        self._looking.setInterval(LOOK_MILLISECONDS)
-        self._looking.timeout.connect(self._look_around)
 
     def open(self, parent: QWidget | None = None) -> None:
         """Show the window, with what was chosen in it the last time."""
@@ -84,23 +81,21 @@ class Exporting(QObject):
                 self._choice.prefer(result.layer, place.axis)
         self.dialog.show()
         self.dialog.raise_()
-        self._looking.start()
         self._look_around()
 
     def close(self) -> None:
         """End what runs, of which nothing is left, and the window."""
-        self._looking.stop()
+        dialog = self.dialog
         self.end_thread()
         if self._choice is not None:
             self._choice.disconnect_all()
-        if self.dialog is not None:
-            dialog, self.dialog = self.dialog, None
+        if dialog is not None:
             dialog.close()
             dialog.deleteLater()
 
     def end_thread(self) -> None:
         """Stop writing. The windows may be gone already, so no Qt in here."""
-        self.running = False
+        self.running, self.dialog = False, None
         if self.worker is not None:
             self.worker.close()
 
@@ -119,16 +114,18 @@ class Exporting(QObject):
         dialog.cancel.clicked.connect(self._cancel)
         dialog.close_button.clicked.connect(dialog.close)
         dialog.looked_at.connect(self._look_again)
+        looking = QTimer(dialog)
+        looking.timeout.connect(self._look_around)
+        looking.start(LOOK_MILLISECONDS)
 
     def _look_again(self) -> None:
         if self._choice is not None and not self.running:
             self._choice.refresh()
 
     def _look_around(self) -> None:
-        """Say whether it can be written, and what will not be in it."""
+        """Say what will not be in it."""
         dialog, choice = self.dialog, self._choice
         if dialog is None or choice is None or not dialog.isVisible():
-            self._looking.stop()
             return
         run = self._following.run
         result = None if run is None else run.place.result

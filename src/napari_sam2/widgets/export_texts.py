@@ -25,6 +25,7 @@ GOING_ON = "An export is going on."
 READING, WRITING = "Reading labels", "Writing"
 SECONDS_BEFORE_GUESSING = 1.0
 LONGEST_SPAN = 100_000
+LINK = "#ffb000"
 
 
 def no_image(title: str, labels: str) -> str:
@@ -61,7 +62,8 @@ def written(result: Written) -> str:
 
 def folder_link(path: Path) -> str:
     """Return a link that shows the folder a file is in."""
-    return f' <a href="{path.parent.as_uri()}">Open its folder</a>'
+    link = f'<a style="color: {LINK}" href="{path.parent.as_uri()}">'
+    return f" {link}Open its folder</a>"
 
 
 def held(target: Target, words: dict[int, str]) -> str:

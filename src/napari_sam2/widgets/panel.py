@@ -78,13 +78,14 @@ class Panel(QScrollArea):
             ("2   Click on a cell", self._prompt_part),
             ("3   Follow it", self._follow_part),
             ("4   Review it", self._review_part),
-            ("5   Export", self._export_part),
+            ("", self._export_part),
             ("Console", self._console_part),
         ):
-            head = _row(_heading(title))
-            if build == self._prompt_part:
-                head.addWidget(self.help_button)
-            column.addLayout(head)
+            if title:
+                head = _row(_heading(title))
+                if build == self._prompt_part:
+                    head.addWidget(self.help_button)
+                column.addLayout(head)
             column.addLayout(build())
         column.addStretch(1)
         self.setWidget(inside)
@@ -226,13 +227,14 @@ class Panel(QScrollArea):
         part.addWidget(self.strip)
         return part
 
-    def _export_part(self) -> QVBoxLayout:
+    def _export_part(self) -> QHBoxLayout:
         self.export = QPushButton("Export…")
         self.export.setToolTip(
             "Measurements, plots, labels, movies, cut-outs: write what was found"
         )
-        part = QVBoxLayout()
-        part.addWidget(self.export)
+        part = _row(_heading("4   Export"), self.export)
+        part.setStretch(1, 1)
+        part.setAlignment(self.export, Qt.AlignmentFlag.AlignBottom)
         return part
 
     def _console_part(self) -> QGridLayout:
