@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import gc
 import threading
 import time
+import weakref
 from itertools import pairwise
 from pathlib import Path
 
@@ -313,6 +315,38 @@ def test_other_labels_with_an_axis_that_is_held(viewer, open_bench, qtbot, tmp_p
     dialog.axis.setCurrentIndex(dialog.axis.findData(1))
     hand.write("csv", tmp_path / "depth.csv")
     assert list(pd.read_csv(tmp_path / "depth.csv").frame) == [2]
+
+
+def test_one_picture_in_colours(viewer, open_bench, qtbot, tmp_path):
+    bench = open_bench()
+    image = np.random.default_rng(0).integers(0, 255, (24, 32, 3), np.uint8)
+    labels = np.zeros((24, 32), int)
+    labels[5:9, 6:12] = 4
+    viewer.add_image(image, name="picture", rgb=True)
+    viewer.add_labels(labels, name="mine")
+    hand = Hand(bench, qtbot)
+    hand.dialog.labels.setCurrentIndex(hand.dialog.labels.findText("mine"))
+    hand.write("csv", tmp_path / "cells.csv")
+    assert "(1 cell, 1 frame)" in hand.said
+    row = pd.read_csv(tmp_path / "cells.csv").iloc[0]
+    assert (row.object_id, row.area) == (4, 24)
+    assert np.isclose(row.intensity_mean_1, image[5:9, 6:12, 1].mean())
+    hand.pick("plot")
+    assert hand.dialog.options.column.findData("intensity_mean") == -1
+
+
+def test_what_was_written_keeps_no_pixels(hand, viewer, tmp_path):
+    """A removed layer's image must not be held by the window or the script."""
+    hand.dialog.labels.setCurrentIndex(0)
+    data = np.ones((3, 40, 40), np.uint16)
+    viewer.add_labels(data, name="mine")
+    hand.dialog.labels.setCurrentIndex(hand.dialog.labels.findText("mine"))
+    hand.write("csv", tmp_path / "cells.csv")
+    gone = weakref.ref(data)
+    viewer.layers.remove("mine")
+    del data
+    hand.qtbot.waitUntil(lambda: gc.collect() >= 0 and gone() is None, timeout=3000)
+    assert "mine" in hand.exporting.script(hand.bench.place)
 
 
 def test_the_script_goes_on_after_the_session(hand, tmp_path, qapp):

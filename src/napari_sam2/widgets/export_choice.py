@@ -71,7 +71,7 @@ class ExportChoice(QObject):
         events = viewer.layers.events
         for event in (events.inserted, events.removed, events.reordered):
             event.connect(self.refresh)
-        viewer.dims.events.current_step.connect(self._show_held)
+        viewer.dims.events.current_step.connect(self._slider_moved)
         dialog.kinds.currentRowChanged.connect(self._kind_chosen)
         dialog.labels.currentIndexChanged.connect(self._labels_chosen)
         dialog.axis.currentIndexChanged.connect(self._axis_chosen)
@@ -108,7 +108,7 @@ class ExportChoice(QObject):
         events = self._viewer.layers.events
         for event in (events.inserted, events.removed, events.reordered):
             event.disconnect(self.refresh)
-        self._viewer.dims.events.current_step.disconnect(self._show_held)
+        self._viewer.dims.events.current_step.disconnect(self._slider_moved)
 
     def refresh(self, _event: Any = None) -> None:
         """Show the layers and their names as they are now."""
@@ -278,7 +278,12 @@ class ExportChoice(QObject):
             wanted = None if self._without_image else wanted
         _show(self._dialog.image, self._images, wanted)
 
-    def _show_held(self, _event: Any = None) -> None:
+    def _slider_moved(self, _event: Any = None) -> None:
+        if self._dialog.isVisible():
+            self._show_held()
+
+    def _show_held(self) -> None:
+        """Say at which depth, or of which channel, frames are taken."""
         labels, text = self.labels, ""
         words = {} if labels is None else dict(stack_axes(labels))
         if labels is not None and len(words) > 1:

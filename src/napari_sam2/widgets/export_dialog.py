@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtCore import QEvent, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QPalette
 from qtpy.QtWidgets import (
     QAbstractItemView,
@@ -38,7 +38,7 @@ from napari_sam2.widgets.export_preview import ExportPreview
 from napari_sam2.widgets.panel import PRIMARY
 
 if TYPE_CHECKING:
-    from qtpy.QtCore import QEvent, QModelIndex
+    from qtpy.QtCore import QModelIndex
     from qtpy.QtGui import QPainter
 
 USEFUL_FIRST = (
@@ -97,7 +97,8 @@ class ExportDialog(QDialog):
     def changeEvent(self, event: QEvent | None) -> None:
         """Tell when the window comes to the front."""
         super().changeEvent(event)
-        if self.isActiveWindow():
+        activated = QEvent.Type.ActivationChange
+        if event is not None and event.type() == activated and self.isActiveWindow():
             self.looked_at.emit()
 
     @property

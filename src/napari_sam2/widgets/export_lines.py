@@ -40,14 +40,18 @@ def export_line(task: ExportTask, *, labels: str, image: str) -> str:
 
 
 def export_lines(task: ExportTask) -> list[str]:
-    """Return lines that write the file again, of layers by their names."""
-    lines = [IMPORTS, f"labels = {_opened(task.labels)}"]
+    """Return lines that write the file again, of layers by their names.
+
+    `IMPORTS` goes before them.
+    """
+    lines = [f"labels = {opened(task.labels)}"]
     if task.image is not None:
-        lines.append(f"image = {_opened(task.image)}")
+        lines.append(f"image = {opened(task.image)}")
     return [*lines, export_line(task, labels="labels", image="image")]
 
 
-def _opened(target: Target) -> str:
+def opened(target: Target) -> str:
+    """Return what opens the frames of a layer by its name."""
     options = [f"axes={target.axes!r}"]
     if target.contrast_limits is not None:
         low, high = target.contrast_limits

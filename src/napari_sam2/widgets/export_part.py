@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 import weakref
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from napari_sam2.widgets.desk import Desk
     from napari_sam2.widgets.following import Following
     from napari_sam2.widgets.result_layer import ResultLayer
+    from napari_sam2.widgets.target import Target
     from napari_sam2.widgets.workplace import Workplace
 
 EXPORT = "export"
@@ -61,9 +63,9 @@ class Exporting(QObject):
         self.worker: Worker | None = None
         self.running = False
         self._choice: ExportChoice | None = None
-        self._preferred: ResultLayer | None = None
+        self._preferred: weakref.ref[ResultLayer] | None = None
         self._began, self._phase = 0.0, ""
-        self._done: list[ExportTask] = []
+        self._done: list[_Done] = []
 
     def open(self, parent: QWidget | None = None) -> None:
         """Show the window, with what was chosen in it the last time."""
@@ -76,8 +78,9 @@ class Exporting(QObject):
         if not self.running:
             self._choice.refresh()
             result = None if place is None else place.result
-            if place is not None and result is not None and result != self._preferred:
-                self._preferred = result
+            before = None if self._preferred is None else self._preferred()
+            if place is not None and result is not None and result is not before:
+                self._preferred = weakref.ref(result)
                 self._choice.prefer(result.layer, place.axis)
         self.dialog.show()
         self.dialog.raise_()
@@ -101,13 +104,10 @@ class Exporting(QObject):
 
     def script(self, place: Workplace) -> str:
         """Return the lines of all that was written, to go behind a session's."""
-        lines: list[str] = []
-        for task in self._done:
-            if _is_of(task, place):
-                lines += [export_lines.IMPORTS, _short_line(task, place)]
-            else:
-                lines += export_lines.export_lines(task)
-        return "".join(f"{line}\n" for line in dict.fromkeys(lines))
+        lines = [export_lines.IMPORTS] if self._done else []
+        for done in self._done:
+            lines += done.short if done.is_of(place) else done.lines
+        return "".join(f"{line}\n" for line in lines)
 
     def _connect(self, dialog: ExportDialog) -> None:
         dialog.write.clicked.connect(self._begin)
@@ -186,16 +186,13 @@ class Exporting(QObject):
     def _show_written(self, task: ExportTask, result: Written) -> None:
         assert self.dialog is not None
         assert self._choice is not None
-        self._done.append(task)
+        done = _Done.of(task, self._desk.place)
+        self._done.append(done)
         text = export_texts.written(result)
         self._choice.say(text + export_texts.folder_link(result.path))
         self._choice.ask_again()
         self._desk.say(text)
-        place = self._desk.place
-        if place is not None and _is_of(task, place):
-            self._desk.console(_short_line(task, place))
-        else:
-            self._desk.console(export_lines.export_lines(task)[-1])
+        self._desk.console((done.short or done.lines)[-1])
         if result.rows:
             self.dialog.preview.show_rows(result.rows)
         elif result.picture is not None:
@@ -221,23 +218,47 @@ class Exporting(QObject):
             self.dialog.show_running(running=False)
 
 
-def _is_of(task: ExportTask, place: Workplace) -> bool:
-    """Whether it was written of the labels, and the frames, that a panel works on."""
-    target = place.last_target
-    return (
-        target is not None
-        and place.result is not None
-        and task.labels.data is place.result.array
-        and (task.labels.followed, task.labels.fixed) == (target.followed, target.fixed)
-    )
+@dataclass(frozen=True, kw_only=True)
+class _Done:
+    """What was written, in lines: layers may go, and their pixels with them.
+
+    Attributes
+    ----------
+    lines : list of str
+        Of layers by their names.
+    short : list of str
+        Of the session of `place`; empty for other labels.
+    place : weakref to Workplace, or None
+        Where its labels are made.
+    stack : tuple
+        Which frames of it.
+    """
+
+    lines: list[str]
+    short: list[str] = field(default_factory=list)
+    place: weakref.ref[Workplace] | None = None
+    stack: tuple[object, ...] = ()
+
+    @classmethod
+    def of(cls, task: ExportTask, place: Workplace | None) -> _Done:
+        lines, stack = export_lines.export_lines(task), _stack(task.labels)
+        if place is None or place.result is None or place.last_target is None:
+            return cls(lines=lines)
+        target = place.last_target
+        if task.labels.data is not place.result.array or stack != _stack(target):
+            return cls(lines=lines)
+        image = "stack"
+        if task.image is not None and task.image.data is not target.data:
+            image = export_lines.opened(task.image)
+        short = [export_lines.export_line(task, labels="session.labels", image=image)]
+        return cls(lines=lines, short=short, place=weakref.ref(place), stack=stack)
+
+    def is_of(self, place: Workplace) -> bool:
+        """Whether a session on `place` has the labels that were written."""
+        known = self.place is not None and self.place() is place
+        target = place.last_target
+        return known and target is not None and self.stack == _stack(target)
 
 
-def _short_line(task: ExportTask, place: Workplace) -> str:
-    """Return the line that writes a session's labels."""
-    image, target = task.image, place.last_target
-    same = image is not None and target is not None and image.data is target.data
-    name = "" if image is None else f"viewer.layers[{image.name!r}].data"
-    opened = f"open_stack({name}, axes={task.labels.axes!r})"
-    return export_lines.export_line(
-        task, labels="session.labels", image="stack" if same else opened
-    )
+def _stack(target: Target) -> tuple[object, ...]:
+    return target.followed, tuple(target.fixed.items())
