@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 import tifffile
 import zarr
+from napari.layers import Image, Labels
 from PIL import Image as Picture
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QFileDialog
@@ -27,6 +28,7 @@ from napari_sam2.stacks.sav import read_sav
 from napari_sam2.widgets import export_texts
 from napari_sam2.widgets.export_choice import WORDS
 from napari_sam2.widgets.export_dialog import USEFUL_FIRST
+from napari_sam2.widgets.export_sources import steps_of
 from napari_sam2.widgets.labels_volume import lock_of
 
 DEAF_SECONDS = 0.15
@@ -275,6 +277,17 @@ def test_scale_and_units_are_the_layers(viewer, movie, open_bench, qtbot, tmp_pa
     row = pd.read_csv(tmp_path / "cells.csv").iloc[0]
     assert (row.area_scaled, row.y_scaled, row.x_scaled) == (49 * 0.125, 10, 5)
     assert (row.space_unit, row.time_unit) == ("micrometer", "second")
+
+
+def test_labels_without_sizes_take_the_images():
+    labels = Labels(np.zeros((2, 4, 4), int))
+    image = Image(np.zeros((2, 4, 4)), scale=(2, 0.5, 0.5), units=("s", "um", "um"))
+    sized = (2.0, 0.5, 0.5), ("second", "micrometer", "micrometer")
+    assert steps_of((labels, image), 0) == sized
+    assert steps_of((labels, None), 0) == ((1.0,) * 3, ("pixel",) * 3)
+    labels.scale = (3, 1, 1)
+    assert steps_of((labels, image), 0)[0] == (3.0, 1.0, 1.0)
+    assert steps_of((image,), None) == ((1.0, 0.5, 0.5), ("pixel", *sized[1][1:]))
 
 
 def test_other_labels_with_an_axis_that_is_held(viewer, open_bench, qtbot, tmp_path):

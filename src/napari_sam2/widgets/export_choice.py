@@ -16,6 +16,7 @@ from napari_sam2.widgets.export_sources import (
     file_of,
     fitting_images,
     image_target,
+    is_there,
     labels_layers,
     labels_target,
     steps_of,
@@ -161,7 +162,7 @@ class ExportChoice(QObject):
         if labels is None or self._problem():
             return None
         path = self._path()
-        if path.exists() and path != self._agreed:
+        if is_there(path) and path != self._agreed:
             self._agreed = path
             self.say(export_texts.replacing(path, folder=self._is_folder))
             return None
@@ -198,7 +199,7 @@ class ExportChoice(QObject):
             raise ValueError("Give the file a name first.")
         path = self._folder() / Path(typed).expanduser()
         read = [file_of(layer) for layer in self._viewer.layers]
-        if path.exists() and any(file and path.samefile(file) for file in read):
+        if is_there(path) and any(file and path.samefile(file) for file in read):
             raise ValueError(export_texts.own_file(path))
         return path
 
@@ -353,7 +354,7 @@ class ExportChoice(QObject):
         wished = f"{stem}_{WORDS[dialog.kind]}"
         path = folder / f"{wished}{ending}"
         number = 2
-        while path.exists():
+        while is_there(path):
             path = folder / f"{wished}_{number}{ending}"
             number += 1
         self._suggested = path

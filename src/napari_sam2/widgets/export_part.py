@@ -138,7 +138,7 @@ class Exporting(QObject):
             return
         try:
             task = choice.task()
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             choice.say(messages.sentence(error))
             return
         if task is None:

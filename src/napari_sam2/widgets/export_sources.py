@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,7 +92,12 @@ def steps_of(
 def file_of(layer: Layer | None) -> Path | None:
     """Return the file a layer was read from, where there is one."""
     path = None if layer is None else layer.source.path
-    return Path(path) if path and Path(path).exists() else None
+    return Path(path) if path and is_there(Path(path)) else None
+
+
+def is_there(path: Path) -> bool:
+    """Whether something is at a path, as far as one may look."""
+    return os.path.exists(path)  # Path.exists raises where one may not
 
 
 def _same_place(image: Image, labels: Labels) -> bool:

@@ -31,8 +31,7 @@ LINK = "#ffb000"
 def no_image(title: str, labels: str) -> str:
     """Say that an image is needed."""
     return (
-        f"{title} needs an image with as many pixels as {html.escape(labels)!r}; "
-        "open it as a layer."
+        f"{title} needs an image with as many pixels as {labels!r}; open it as a layer."
     )
 
 
@@ -47,10 +46,7 @@ def replacing(path: Path, *, folder: bool) -> str:
 
 def own_file(path: Path) -> str:
     """Refuse to write over what is being read."""
-    return (
-        f"{html.escape(path.name)} is the file that a layer is read from; choose "
-        "another name."
-    )
+    return f"{path.name} is the file that a layer is read from; choose another name."
 
 
 def written(result: Written) -> str:
