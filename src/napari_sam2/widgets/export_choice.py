@@ -18,11 +18,16 @@ from napari_sam2.widgets.export_sources import (
     image_target,
     is_there,
     labels_layers,
-    labels_target,
     steps_of,
 )
 from napari_sam2.widgets.exporting import ExportTask
-from napari_sam2.widgets.target import TargetError, coloured, pixel_shape, stack_axes
+from napari_sam2.widgets.target import (
+    TargetError,
+    coloured,
+    make_target,
+    pixel_shape,
+    stack_axes,
+)
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels, Layer
@@ -166,7 +171,7 @@ class ExportChoice(QObject):
             self._agreed = path
             self.say(export_texts.replacing(path, folder=self._is_folder))
             return None
-        target = labels_target(labels, self._viewer, self.axis)
+        target = make_target(labels, self._viewer, self.axis)
         image = self.image
         frames = range(target.n_frames)
         if dialog.some_frames.isChecked():
@@ -289,7 +294,7 @@ class ExportChoice(QObject):
         words = {} if labels is None else dict(stack_axes(labels))
         if labels is not None and len(words) > 1:
             try:
-                target = labels_target(labels, self._viewer, self.axis)
+                target = make_target(labels, self._viewer, self.axis)
             except TargetError as error:
                 text = str(error)
             else:

@@ -14,7 +14,6 @@ from napari_sam2.widgets.target import (
     Target,
     coloured,
     contrast_limits,
-    make_target,
     pixel_shape,
 )
 
@@ -53,17 +52,6 @@ def image_target(image: Image, labels: Target) -> Target:
         axes=labels.axes + ("C" if coloured(image) else ""),
         contrast_limits=contrast_limits(image),
     )
-
-
-def labels_target(labels: Labels, viewer: Viewer, followed: int | None) -> Target:
-    """Describe the frames of a Labels layer, with the sliders where they stand.
-
-    Raises
-    ------
-    TargetError
-        If a slider stands beside the layer.
-    """
-    return make_target(labels, viewer, followed)
 
 
 def steps_of(

@@ -21,7 +21,6 @@ FOLLOWING = (
 )
 CANCELLED = "Cancelled; nothing was written."
 CANCELLING = "Cancelling …"
-GOING_ON = "An export is going on."
 READING, WRITING = "Reading labels", "Writing"
 SECONDS_BEFORE_GUESSING = 1.0
 LONGEST_SPAN = 100_000
