@@ -26,7 +26,6 @@ from napari_sam2.stacks.ctc import read_ctc
 from napari_sam2.stacks.davis import read_davis
 from napari_sam2.stacks.sav import read_sav
 from napari_sam2.widgets import export_texts
-from napari_sam2.widgets.export_choice import WORDS
 from napari_sam2.widgets.export_dialog import USEFUL_FIRST
 from napari_sam2.widgets.export_sources import steps_of
 from napari_sam2.widgets.labels_volume import lock_of
@@ -128,7 +127,7 @@ def begin(hand: Hand, kind: str, path: Path) -> None:
 
 
 def test_every_kind_is_offered():
-    assert sorted(USEFUL_FIRST) == sorted(EXPORTS) == sorted(WORDS)
+    assert sorted(USEFUL_FIRST) == sorted(EXPORTS) == sorted(export_texts.WORDS)
 
 
 def test_measurements(hand, tmp_path):

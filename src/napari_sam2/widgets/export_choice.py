@@ -36,19 +36,6 @@ if TYPE_CHECKING:
 
     from napari_sam2.widgets.export_dialog import ExportDialog
 
-WORDS = {
-    "csv": "measurements",
-    "plot": "plot",
-    "tif": "labels",
-    "zarr": "labels",
-    "overlay": "overlay",
-    "mask": "mask",
-    "cutouts": "cutouts",
-    "background": "background",
-    "sav": "sav",
-    "davis": "davis",
-    "ctc": "ctc",
-}
 OF_ONE_CELL = ("mask", "cutouts", "background")
 FOLDER = ""
 NO_IMAGE = "none"
@@ -356,7 +343,7 @@ class ExportChoice(QObject):
         name = str((self.image or labels).name)
         stem = re.sub(r"[^\w.-]+", "_", name).strip("._") or "cells"
         folder = self._folder()
-        wished = f"{stem}_{WORDS[dialog.kind]}"
+        wished = f"{stem}_{export_texts.WORDS[dialog.kind]}"
         path = folder / f"{wished}{ending}"
         number = 2
         while is_there(path):

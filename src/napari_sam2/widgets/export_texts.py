@@ -25,6 +25,19 @@ READING, WRITING = "Reading labels", "Writing"
 SECONDS_BEFORE_GUESSING = 1.0
 LONGEST_SPAN = 100_000
 LINK = "#ffb000"
+WORDS = {  # at the end of the name that is suggested
+    "csv": "measurements",
+    "plot": "plot",
+    "tif": "labels",
+    "zarr": "labels",
+    "overlay": "overlay",
+    "mask": "mask",
+    "cutouts": "cutouts",
+    "background": "background",
+    "sav": "sav",
+    "davis": "davis",
+    "ctc": "ctc",
+}
 
 
 def no_image(title: str, labels: str) -> str:
