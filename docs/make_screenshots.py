@@ -5,8 +5,8 @@ xvfb-run -s "-screen 0 1400x900x24" python docs/make_screenshots.py [--out docs/
 panel.png: the sample movie, three cells clicked and followed. ready.png: the panel
 before the first click. following.png: in the middle of a run. correction.png: a
 correction, and in the strip what it has made out of date. keys.png: the list of keys.
-export_dialog.png: what the cells are written as. volume.png: the sample volume. adapt.png:
-a model adapted to the sample movie. movie.png: a movie of yours (--movie).
+export_dialog.png: what the cells are written as. volume.png: the sample volume.
+adapt.png: a model adapted to the sample movie. movie.png: a movie of yours (--movie).
 """
 
 from __future__ import annotations

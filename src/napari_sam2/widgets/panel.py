@@ -232,7 +232,7 @@ class Panel(QScrollArea):
         self.export.setToolTip(
             "Measurements, plots, labels, movies, cut-outs: write what was found"
         )
-        part = _row(_heading("4   Export"), self.export)
+        part = _row(_heading("5   Export"), self.export)
         part.setStretch(1, 1)
         part.setAlignment(self.export, Qt.AlignmentFlag.AlignBottom)
         return part
