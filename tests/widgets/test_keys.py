@@ -93,7 +93,6 @@ def test_taking_back_goes_before_naparis_own_on_our_labels(shown_bench, viewer):
     bench.widget.panel.paint_tool.click()
     layer = bench.place.result.layer
     layer.paint((0, 40, 50), 1)
-    layer.events.paint(value=[])
     bench.settle()
     press(bench, Qt.Key.Key_Z, CONTROL)
     assert bench.place.masks == set()
