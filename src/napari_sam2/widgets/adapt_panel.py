@@ -28,8 +28,14 @@ from qtpy.QtWidgets import (
 
 from napari_sam2.widgets.adapt_messages import SMALL, TIME_UNKNOWN, WAYS, task
 from napari_sam2.widgets.loss_plot import LINE, LossPlot
-from napari_sam2.widgets.panel import PRIMARY
-from napari_sam2.widgets.panel_parts import combo_box, heading, row, status_line
+from napari_sam2.widgets.panel_parts import (
+    PRIMARY,
+    combo_box,
+    console_row,
+    heading,
+    row,
+    status_line,
+)
 
 if TYPE_CHECKING:
     from napari_sam2.widgets.adapting import Result
@@ -199,16 +205,11 @@ class AdaptPanel(QScrollArea):
         return part
 
     def _console_part(self) -> QGridLayout:
-        self.console = QLineEdit()
-        self.console.setReadOnly(True)
-        self.console.setPlaceholderText("the same, as Python")
-        self.console.setToolTip("The line that does the same")
-        self.copy = QPushButton("Copy script")
-        self.copy.setToolTip("Copy a script that does the same, for napari's console")
-        part = QGridLayout()
-        part.setContentsMargins(0, 0, 0, 0)
-        part.addWidget(self.console, 0, 0)
-        part.addWidget(self.copy, 0, 1)
+        self.console, self.copy, part = console_row(
+            "the same, as Python",
+            "The line that does the same",
+            "Copy a script that does the same, for napari's console",
+        )
         return part
 
 

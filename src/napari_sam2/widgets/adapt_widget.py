@@ -10,12 +10,13 @@ import weakref
 from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent, QTimer
-from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QApplication, QVBoxLayout
 
 from napari_sam2.widgets import adapt_lines, adapt_messages, messages
 from napari_sam2.widgets.adapt_panel import AdaptPanel
 from napari_sam2.widgets.adapting import Adapting, Lesson
+from napari_sam2.widgets.docked import DockedWidget
 from napari_sam2.widgets.learning import Learning, speed_key
 from napari_sam2.widgets.model_part import ModelPart
 from napari_sam2.widgets.pair_choice import PairChoice
@@ -26,7 +27,6 @@ from napari_sam2.widgets.worker import Job, Worker
 if TYPE_CHECKING:
     from napari.layers import Layer
     from napari.viewer import Viewer
-    from qtpy.QtGui import QCloseEvent
 
     from napari_sam2.widgets.adapting import Count, Pair
     from napari_sam2.widgets.engine import ModelInfo
@@ -36,7 +36,7 @@ RECOUNT_MILLISECONDS = 1000
 TRACK_TITLE = "Segment and track (SAM 2)"
 
 
-class AdaptWidget(QWidget):
+class AdaptWidget(DockedWidget):
     """Adapt a model to an image and its corrected labels, and see what it brings.
 
     Parameters
@@ -68,7 +68,7 @@ class AdaptWidget(QWidget):
         self._counting: Pair | None = None
         self._learned_from: tuple[Layer, ...] = ()
         self._suggested_name = ""
-        self._open, self._docked = True, False
+        self._open = True
         self._recount = QTimer(self)
         self._recount.setSingleShot(True)
         self._recount.setInterval(RECOUNT_MILLISECONDS)
@@ -134,21 +134,6 @@ class AdaptWidget(QWidget):
         self._open = False
         self._goodbye()
         self.pairs.disconnect_all()
-
-    def closeEvent(self, event: QCloseEvent | None) -> None:
-        """End with the window."""
-        self.close_down()
-        super().closeEvent(event)
-
-    def event(self, event: QEvent | None) -> bool:
-        """Notice when napari takes this widget out of its dock, which closes it."""
-        if event is not None and event.type() == QEvent.Type.ParentChange:
-            if self.parent() is not None:
-                self._docked = True
-            elif self._docked:
-                self.close_down()
-                self.deleteLater()  # nobody can dock it again: its thread has ended
-        return super().event(event)
 
     def _connect(self) -> None:
         panel = self.panel

@@ -35,7 +35,7 @@ from qtpy.QtWidgets import (
 from napari_sam2.stacks import EXPORTS
 from napari_sam2.widgets.export_options import ExportOptions
 from napari_sam2.widgets.export_preview import ExportPreview
-from napari_sam2.widgets.panel import PRIMARY
+from napari_sam2.widgets.panel_parts import PRIMARY
 
 if TYPE_CHECKING:
     from qtpy.QtCore import QModelIndex

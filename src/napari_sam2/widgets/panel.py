@@ -9,17 +9,14 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import (
     QButtonGroup,
     QCheckBox,
-    QComboBox,
     QFormLayout,
     QFrame,
     QGridLayout,
     QHBoxLayout,
     QLabel,
-    QLineEdit,
     QProgressBar,
     QPushButton,
     QScrollArea,
-    QSizePolicy,
     QSpinBox,
     QToolButton,
     QVBoxLayout,
@@ -29,6 +26,14 @@ from qtpy.QtWidgets import (
 from napari_sam2.widgets import messages
 from napari_sam2.widgets.heat_strip import HeatStrip
 from napari_sam2.widgets.objects_table import ObjectsTable
+from napari_sam2.widgets.panel_parts import (
+    PRIMARY,
+    combo_box,
+    console_row,
+    heading,
+    row,
+    status_line,
+)
 
 HELP = (
     "<table cellspacing='0' cellpadding='1'>"
@@ -38,11 +43,6 @@ HELP = (
     "</table>"
 )
 
-PRIMARY = (
-    "QPushButton { background: #ffb000; color: #201a08; font-weight: bold; }"
-    "QPushButton:hover { background: #ffc23d; }"
-    "QPushButton:disabled { background: #6b5a2a; color: #a59a78; }"
-)
 
 ROUND = (
     "QToolButton { border: 1px solid #8a909c; border-radius: 9px; min-width: 16px;"
@@ -63,7 +63,7 @@ class Panel(QScrollArea):
         column = QVBoxLayout(inside)
         column.setContentsMargins(8, 6, 8, 6)
         column.setSpacing(4)
-        self.status = _status()
+        self.status = status_line()
         column.addWidget(self.status)
         self.help_button = QToolButton()
         self.help_button.setText("?")
@@ -82,7 +82,7 @@ class Panel(QScrollArea):
             ("Console", self._console_part),
         ):
             if title:
-                head = _row(_heading(title))
+                head = row(heading(title))
                 if build == self._prompt_part:
                     head.addWidget(self.help_button)
                 column.addLayout(head)
@@ -96,22 +96,26 @@ class Panel(QScrollArea):
         return QSize(340, 830)
 
     def _image_part(self) -> QFormLayout:
-        self.image = _combo("The Image layer to work on")
-        self.axis = _combo("Frames are counted along this axis; the other sliders stay")
-        self.model = _combo("nano comes with the plugin; larger ones are more exact")
+        self.image = combo_box("The Image layer to work on")
+        self.axis = combo_box(
+            "Frames are counted along this axis; the other sliders stay"
+        )
+        self.model = combo_box("nano comes with the plugin; larger ones are more exact")
         self.model_file = QToolButton()
         self.model_file.setText("…")
         self.model_file.setToolTip("Use a checkpoint file (.pt, .safetensors)")
         self.download = QPushButton("Download")
         self.download.setToolTip("Fetch this model once; it is kept for later")
         self.download.hide()
-        self.device = _combo("Where the network computes; auto takes a GPU if it can")
+        self.device = combo_box(
+            "Where the network computes; auto takes a GPU if it can"
+        )
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
         form.setSpacing(4)
         form.addRow("Layer", self.image)
         form.addRow("Follow", self.axis)
-        form.addRow("Model", _row(self.model, self.model_file))
+        form.addRow("Model", row(self.model, self.model_file))
         form.addRow("", self.download)
         form.addRow("Device", self.device)
         return form
@@ -141,7 +145,7 @@ class Panel(QScrollArea):
         self.delete_object.setToolTip("Delete the selected cell from all frames")
         self.more = QPushButton("More …")
         self.more.setToolTip("Hide, lock, swap, join or split the selected cell")
-        self.start_layer = _combo(
+        self.start_layer = combo_box(
             "Labels that you have already, for example Cellpose's"
         )
         self.use_labels = QPushButton("Use")
@@ -153,13 +157,13 @@ class Panel(QScrollArea):
         self.start_label = QLabel("Start from")
         part = QVBoxLayout()
         part.setSpacing(4)
-        part.addLayout(_row(self.click_tool, self.box_tool, self.paint_tool))
+        part.addLayout(row(self.click_tool, self.box_tool, self.paint_tool))
         part.addWidget(self.sign)
         part.addWidget(self.help)
         part.addWidget(self.objects)
-        part.addLayout(_row(self.new_object, self.undo, self.redo))
-        part.addLayout(_row(self.lock, self.delete_object, self.more))
-        part.addLayout(_row(self.start_label, self.start_layer, self.use_labels))
+        part.addLayout(row(self.new_object, self.undo, self.redo))
+        part.addLayout(row(self.lock, self.delete_object, self.more))
+        part.addLayout(row(self.start_label, self.start_layer, self.use_labels))
         return part
 
     def _follow_part(self) -> QVBoxLayout:
@@ -191,12 +195,12 @@ class Panel(QScrollArea):
         self.stop.setEnabled(False)
         part = QVBoxLayout()
         part.setSpacing(4)
-        part.addLayout(_row(self.backward, self.both, self.forward))
-        span = _row(QLabel("Frames"), self.first, QLabel("to"), self.last)
+        part.addLayout(row(self.backward, self.both, self.forward))
+        span = row(QLabel("Frames"), self.first, QLabel("to"), self.last)
         span.addStretch(1)
         part.addLayout(span)
-        part.addLayout(_row(self.watch, self.again))
-        part.addLayout(_row(self.progress, self.stop))
+        part.addLayout(row(self.watch, self.again))
+        part.addLayout(row(self.progress, self.stop))
         return part
 
     def _review_part(self) -> QVBoxLayout:
@@ -217,7 +221,7 @@ class Panel(QScrollArea):
         part = QVBoxLayout()
         part.setSpacing(4)
         part.addLayout(
-            _row(
+            row(
                 self.previous_doubtful,
                 self.next_doubtful,
                 self.accept,
@@ -232,54 +236,18 @@ class Panel(QScrollArea):
         self.export.setToolTip(
             "Measurements, plots, labels, movies, cut-outs: write what was found"
         )
-        part = _row(_heading("5   Export"), self.export)
+        part = row(heading("5   Export"), self.export)
         part.setStretch(1, 1)
         part.setAlignment(self.export, Qt.AlignmentFlag.AlignBottom)
         return part
 
     def _console_part(self) -> QGridLayout:
-        self.console = QLineEdit()
-        self.console.setReadOnly(True)
-        self.console.setPlaceholderText("what you do, as Python")
-        self.console.setToolTip("The line that does what you just did")
-        self.copy = QPushButton("Copy script")
-        self.copy.setToolTip("Copy everything done so far as a script")
-        part = QGridLayout()
-        part.setContentsMargins(0, 0, 0, 0)
-        part.addWidget(self.console, 0, 0)
-        part.addWidget(self.copy, 0, 1)
+        self.console, self.copy, part = console_row(
+            "what you do, as Python",
+            "The line that does what you just did",
+            "Copy everything done so far as a script",
+        )
         return part
-
-
-def _status() -> QLabel:
-    label = QLabel()
-    label.setObjectName("napari_sam2_status")
-    label.setWordWrap(True)
-    label.setMinimumHeight(54)
-    label.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-    label.setStyleSheet(
-        "#napari_sam2_status { background: rgba(255, 176, 0, 45); border-left: 3px"
-        " solid #ffb000; border-radius: 3px; padding: 6px; font-size: 13px; }"
-    )
-    return label
-
-
-def _heading(text: str) -> QLabel:
-    label = QLabel(text)
-    label.setStyleSheet("font-weight: bold; font-size: 13px; margin-top: 8px;")
-    return label
-
-
-def _combo(tip: str) -> QComboBox:
-    combo = QComboBox()
-    combo.setToolTip(tip)
-    # Long layer names must not make the panel wide.
-    combo.setSizeAdjustPolicy(
-        QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-    )
-    combo.setMinimumContentsLength(8)
-    combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-    return combo
 
 
 def _tool(text: str, tip: str) -> QPushButton:
@@ -287,12 +255,3 @@ def _tool(text: str, tip: str) -> QPushButton:
     button.setCheckable(True)
     button.setToolTip(tip)
     return button
-
-
-def _row(*widgets: QWidget) -> QHBoxLayout:
-    row = QHBoxLayout()
-    row.setContentsMargins(0, 0, 0, 0)
-    row.setSpacing(4)
-    for widget in widgets:
-        row.addWidget(widget)
-    return row

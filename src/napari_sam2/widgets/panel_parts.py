@@ -5,10 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy
+from qtpy.QtWidgets import (
+    QComboBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QSizePolicy,
+)
 
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
+
+PRIMARY = (
+    "QPushButton { background: #ffb000; color: #201a08; font-weight: bold; }"
+    "QPushButton:hover { background: #ffc23d; }"
+    "QPushButton:disabled { background: #6b5a2a; color: #a59a78; }"
+)
 
 
 def status_line() -> QLabel:
@@ -52,3 +66,28 @@ def row(*widgets: QWidget) -> QHBoxLayout:
     for widget in widgets:
         line.addWidget(widget)
     return line
+
+
+def console_row(
+    words: str, line_tip: str, copy_tip: str
+) -> tuple[QLineEdit, QPushButton, QGridLayout]:
+    """Return a line for Python, a button that copies a script, and both in a row.
+
+    Parameters
+    ----------
+    words
+        Shown in the line while there is none.
+    line_tip, copy_tip
+        What the line and the button are for.
+    """
+    console = QLineEdit()
+    console.setReadOnly(True)
+    console.setPlaceholderText(words)
+    console.setToolTip(line_tip)
+    copy = QPushButton("Copy script")
+    copy.setToolTip(copy_tip)
+    part = QGridLayout()
+    part.setContentsMargins(0, 0, 0, 0)
+    part.addWidget(console, 0, 0)
+    part.addWidget(copy, 0, 1)
+    return console, copy, part

@@ -10,13 +10,13 @@ import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent
-from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QApplication, QVBoxLayout
 
 from napari_sam2.widgets import console_lines, messages
 from napari_sam2.widgets.asking import Asking
 from napari_sam2.widgets.cell_menu import CellMenu
 from napari_sam2.widgets.desk import Desk
+from napari_sam2.widgets.docked import DockedWidget
 from napari_sam2.widgets.editing import Editing
 from napari_sam2.widgets.export_part import Exporting
 from napari_sam2.widgets.following import Following
@@ -36,14 +36,13 @@ if TYPE_CHECKING:
 
     from napari.layers import Layer
     from napari.viewer import Viewer
-    from qtpy.QtGui import QCloseEvent
 
     from napari_sam2.widgets.engine import Direction, Engine
     from napari_sam2.widgets.preferences import Preferences
     from napari_sam2.widgets.worker import Worker
 
 
-class TrackWidget(QWidget):
+class TrackWidget(DockedWidget):
     """Segment a cell by a click and follow it through a movie or a stack.
 
     Parameters
@@ -90,7 +89,7 @@ class TrackWidget(QWidget):
         self.destroyed.connect(self._goodbye)
         self.destroyed.connect(self.exporting.end_thread)
         self._places: list[Workplace] = []
-        self._open, self._docked = True, False
+        self._open = True
         self._connect()
         self.keys = Keys(napari_viewer, self.panel, self._key_actions(), prefers.keys)
         self.asking.look_around()
@@ -183,21 +182,6 @@ class TrackWidget(QWidget):
         for place in self._places:
             place.leave()
         self._places.clear()
-
-    def closeEvent(self, event: QCloseEvent | None) -> None:
-        """End with the window."""
-        self.close_down()
-        super().closeEvent(event)
-
-    def event(self, event: QEvent | None) -> bool:
-        """Notice when napari takes this widget out of its dock, which closes it."""
-        if event is not None and event.type() == QEvent.Type.ParentChange:
-            if self.parent() is not None:
-                self._docked = True
-            elif self._docked:
-                self.close_down()
-                self.deleteLater()  # nobody can dock it again: its thread has ended
-        return super().event(event)
 
     def _connect(self) -> None:
         panel, asking, following = self.panel, self.asking, self.following
