@@ -27,10 +27,10 @@ def plain(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
 )
 @torch.inference_mode()
 def test_it_is_attention(channels: int, dtype: torch.dtype, atol: float) -> None:
-    q, k = drawn(2, 300, 64, dtype=dtype), drawn(2, 700, 64, dtype=dtype)
-    v = drawn(2, 700, channels, dtype=dtype)
+    q, k = drawn(2, 1100, 64, dtype=dtype), drawn(2, 1300, 64, dtype=dtype)
+    v = drawn(2, 1300, channels, dtype=dtype)
     found = attend(q, k, v)
-    assert found.shape == (2, 300, channels)
+    assert found.shape == (2, 1100, channels)
     assert found.dtype == dtype
     torch.testing.assert_close(found.double(), plain(q, k, v), atol=atol, rtol=0)
 
