@@ -157,6 +157,19 @@ def warmed_cosine(step: int, steps: int, warmup: int) -> float:
     return RATE_FLOOR + (1 - RATE_FLOOR) * 0.5 * (1 + math.cos(math.pi * done))
 
 
+def step_generator(seed: int, step: int, *, rank: int = 0) -> torch.Generator:
+    """Return the randomness of one step's simulated user, on the CPU.
+
+    Parameters
+    ----------
+    seed, step
+        Of the run.
+    rank
+        Which of several processes draws.
+    """
+    return torch.Generator().manual_seed(seed * 1_000_003 + step + 7_919 * rank)
+
+
 @contextlib.contextmanager
 def arithmetic(device: torch.device, *, bf16: bool) -> Iterator[None]:
     """Compute in bfloat16 where that is safe; on CPUs with attention written out.

@@ -10,20 +10,25 @@ from __future__ import annotations
 import copy
 import datetime
 import importlib.metadata
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from napari_sam2.model import Card, save_own
 from napari_sam2.training.batches import draw_batch
-from napari_sam2.training.descent import Descent, arithmetic, warmed_cosine
+from napari_sam2.training.descent import (
+    Descent,
+    arithmetic,
+    step_generator,
+    warmed_cosine,
+)
 from napari_sam2.training.held_aside import HeldAside
 from napari_sam2.training.losses import LossWeights
 from napari_sam2.training.low_rank import PARTS, Part, free, merge
 from napari_sam2.training.own_data import OwnPictures, divide, take_census
-from napari_sam2.training.steps import clip_loss, picture_loss
+from napari_sam2.training.steps import Losses
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -33,7 +38,7 @@ if TYPE_CHECKING:
     from napari_sam2.training.batches import Batch
     from napari_sam2.training.own_data import Annotated, Census
 
-SEED_STRIDE = 1_000_003
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -301,24 +306,20 @@ def _learn(
         ema=config.ema,
         layer_decay=config.layer_decay,
     )
+    objective = Losses(student, config.corrections)
     losses: list[float] = []
     for step in range(config.steps):
         rng = np.random.default_rng([config.seed, step])
-        generator = torch.Generator().manual_seed(config.seed * SEED_STRIDE + step)
+        generator = step_generator(config.seed, step)
         batch = _draw(rng, source, config, size).to(student.device)
         with arithmetic(student.device, bf16=config.bf16):
-            if len(batch.frames) > 1:
-                loss = clip_loss(student, batch, LossWeights(balanced=0.0), generator)
-            else:
-                loss = picture_loss(
-                    student,
-                    batch,
-                    LossWeights(balanced=0.0),
-                    generator,
-                    corrections=config.corrections,
-                )
+            loss = objective(
+                batch, LossWeights(), generator, clips=len(batch.frames) > 1
+            )
         descent.backward(loss)
-        descent.step(config.lr * warmed_cosine(step, config.steps, config.warmup))
+        rate = config.lr * warmed_cosine(step, config.steps, config.warmup)
+        if not descent.step(rate):
+            log.warning("step %d: gradient is not finite, skipped", step)
         descent.follow_average(step)
         losses.append(float(loss.detach()))
         yield Progress(

@@ -26,9 +26,15 @@ from napari_sam2.training.batches import Batches, is_clip_step
 from napari_sam2.training.config import TrainConfig, read_config
 from napari_sam2.training.curve import draw_curve, read_log
 from napari_sam2.training.datasets import RealPictures
-from napari_sam2.training.descent import Descent, arithmetic, warmed_cosine
+from napari_sam2.training.descent import (
+    Descent,
+    arithmetic,
+    step_generator,
+    warmed_cosine,
+)
 from napari_sam2.training.losses import LossWeights
-from napari_sam2.training.several import Losses, join, shared
+from napari_sam2.training.several import join, shared
+from napari_sam2.training.steps import Losses
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -165,8 +171,7 @@ class Run:
 
     def _step(self, batch: Batch) -> StepReport:
         config, began = self.config, time.perf_counter()
-        seed = config.seed * 1_000_003 + self.step + 7_919 * self.processes.rank
-        generator = torch.Generator().manual_seed(seed)
+        generator = step_generator(config.seed, self.step, rank=self.processes.rank)
         is_clip = is_clip_step(config, self.step)
         _freeze(self.model, config.clip_frozen if is_clip else 0)
         weights = LossWeights(

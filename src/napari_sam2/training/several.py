@@ -12,15 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
-from napari_sam2.training.steps import clip_loss, picture_loss
-
 if TYPE_CHECKING:
-    from napari_sam2.model import SAM2
-    from napari_sam2.training.batches import Batch
-    from napari_sam2.training.losses import LossWeights
+    from torch import nn
+
+    from napari_sam2.training.steps import Losses
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,38 +72,6 @@ def join(device: torch.device) -> tuple[Processes, torch.device]:
     if not distributed.is_initialized():
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     return found, device
-
-
-class Losses(nn.Module):
-    """The loss of a step as one module, which is what DDP averages gradients of.
-
-    Parameters
-    ----------
-    model
-        The network.
-    corrections
-        Most corrective clicks after the first prompt.
-    """
-
-    def __init__(self, model: SAM2, corrections: int) -> None:
-        super().__init__()
-        self.model = model
-        self.corrections = corrections
-
-    def forward(
-        self,
-        batch: Batch,
-        weights: LossWeights,
-        generator: torch.Generator,
-        *,
-        clips: bool,
-    ) -> Tensor:
-        """Return the loss of a batch of clips or of pictures."""
-        if clips:
-            return clip_loss(self.model, batch, weights, generator)
-        return picture_loss(
-            self.model, batch, weights, generator, corrections=self.corrections
-        )
 
 
 def shared(losses: Losses, processes: Processes, device: torch.device) -> nn.Module:

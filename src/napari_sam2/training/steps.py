@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 
 from napari_sam2.model import PromptTensors, normalise
 from napari_sam2.model.mask_decoder import choose_masks
@@ -38,6 +39,40 @@ class _Past:
     prompted: list[tuple[int, Tensor, Tensor]] = field(default_factory=list)
     recent: list[tuple[int, Tensor, Tensor]] = field(default_factory=list)
     logits: Tensor | None = None
+
+
+class Losses(nn.Module):
+    """The loss of a step, on clips or on pictures, as one module.
+
+    A module is what DDP averages gradients of.
+
+    Parameters
+    ----------
+    model
+        The network.
+    corrections
+        Most corrective clicks after the first prompt.
+    """
+
+    def __init__(self, model: SAM2, corrections: int) -> None:
+        super().__init__()
+        self.model = model
+        self.corrections = corrections
+
+    def forward(
+        self,
+        batch: Batch,
+        weights: LossWeights,
+        generator: torch.Generator,
+        *,
+        clips: bool,
+    ) -> Tensor:
+        """Return the loss of a batch of clips or of pictures."""
+        if clips:
+            return clip_loss(self.model, batch, weights, generator)
+        return picture_loss(
+            self.model, batch, weights, generator, corrections=self.corrections
+        )
 
 
 def picture_loss(

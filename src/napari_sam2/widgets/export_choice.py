@@ -21,6 +21,7 @@ from napari_sam2.widgets.export_sources import (
     steps_of,
 )
 from napari_sam2.widgets.exporting import ExportTask
+from napari_sam2.widgets.panel_parts import chosen
 from napari_sam2.widgets.target import (
     TargetError,
     coloured,
@@ -72,8 +73,8 @@ class ExportChoice(QObject):
         dialog.image.activated.connect(self._image_chosen)
         dialog.labels.activated.connect(self._something_new)
         dialog.axis.activated.connect(self._something_new)
-        for chosen in (dialog.all_cells, dialog.some_cells):
-            chosen.clicked.connect(self._cells_clicked)
+        for choice in (dialog.all_cells, dialog.some_cells):
+            choice.clicked.connect(self._cells_clicked)
         dialog.cells.textEdited.connect(self._cells_edited)
         for box in (dialog.first, dialog.last):
             box.valueChanged.connect(self._frames_edited)
@@ -83,12 +84,12 @@ class ExportChoice(QObject):
     @property
     def labels(self) -> Labels | None:
         """The layer that is written."""
-        return _chosen(self._dialog.labels, self._labels)
+        return chosen(self._dialog.labels, self._labels)
 
     @property
     def image(self) -> Image | None:
         """The layer that it is made with."""
-        return _chosen(self._dialog.image, self._images)
+        return chosen(self._dialog.image, self._images)
 
     @property
     def axis(self) -> int | None:
@@ -373,11 +374,6 @@ class ExportChoice(QObject):
         if chosen:
             dialog.path.setText(chosen)
             self._path_edited(chosen)
-
-
-def _chosen(combo: QComboBox, layers: list[Any]) -> Any:
-    at = combo.currentIndex()
-    return layers[at] if 0 <= at < len(layers) else None
 
 
 def _show(combo: QComboBox, layers: list[Any], wanted: Layer | None) -> None:

@@ -12,7 +12,6 @@ from qtpy.QtGui import QColor, QPalette
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QButtonGroup,
-    QComboBox,
     QDialog,
     QFormLayout,
     QGridLayout,
@@ -35,7 +34,7 @@ from qtpy.QtWidgets import (
 from napari_sam2.stacks import EXPORTS
 from napari_sam2.widgets.export_options import ExportOptions
 from napari_sam2.widgets.export_preview import ExportPreview
-from napari_sam2.widgets.panel_parts import PRIMARY
+from napari_sam2.widgets.panel_parts import PRIMARY, combo_box, row
 
 if TYPE_CHECKING:
     from qtpy.QtCore import QModelIndex
@@ -120,9 +119,11 @@ class ExportDialog(QDialog):
         self.write.setVisible(not running)
 
     def _build_form(self) -> None:
-        self.labels = _combo("The Labels layer that is written")
-        self.axis = _combo("Frames are counted along this axis")
-        self.image = _combo("The Image layer that is measured, cut out, drawn on")
+        self.labels = combo_box("The Labels layer that is written", letters=12)
+        self.axis = combo_box("Frames are counted along this axis", letters=12)
+        self.image = combo_box(
+            "The Image layer that is measured, cut out, drawn on", letters=12
+        )
         self.all_cells, self.some_cells = QRadioButton("All"), QRadioButton("Only")
         self.cells = QLineEdit()
         self.cells.setToolTip("Numbers of cells, such as 3 or 1, 4-6")
@@ -145,14 +146,21 @@ class ExportDialog(QDialog):
         form.addRow(self.axis_label, self.axis)
         form.addRow("", self.held)
         form.addRow("Image", self.image)
-        form.addRow("Cells", _row(self.all_cells, self.some_cells, self.cells))
-        frames = _row(
-            self.all_frames, self.some_frames, self.first, QLabel("to"), self.last
+        form.addRow(
+            "Cells", row(self.all_cells, self.some_cells, self.cells, spacing=6)
+        )
+        frames = row(
+            self.all_frames,
+            self.some_frames,
+            self.first,
+            QLabel("to"),
+            self.last,
+            spacing=6,
         )
         frames.addStretch(1)
         form.addRow("Frames", frames)
         self.options = ExportOptions(form)
-        form.addRow("Save as", _row(self.path, self.browse))
+        form.addRow("Save as", row(self.path, self.browse, spacing=6))
 
     def _build_foot(self) -> QGridLayout:
         self.status = QLabel()
@@ -175,7 +183,7 @@ class ExportDialog(QDialog):
         foot = QGridLayout()
         foot.addWidget(self.status, 0, 0)
         foot.addWidget(self.bar, 1, 0)
-        buttons = _row(self.write, self.cancel, self.close_button)
+        buttons = row(self.write, self.cancel, self.close_button, spacing=6)
         foot.addLayout(buttons, 0, 1, 2, 1, Qt.AlignmentFlag.AlignBottom)
         foot.setColumnStretch(0, 1)
         return foot
@@ -235,17 +243,6 @@ def _kinds_list() -> QListWidget:
     return kinds
 
 
-def _combo(tip: str) -> QComboBox:
-    combo = QComboBox()
-    combo.setToolTip(tip)
-    combo.setSizeAdjustPolicy(
-        QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-    )
-    combo.setMinimumContentsLength(12)
-    combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-    return combo
-
-
 def _either(first: QRadioButton, second: QRadioButton) -> QButtonGroup:
     """Let one of two be chosen, for now the first."""
     group = QButtonGroup(first)
@@ -253,12 +250,3 @@ def _either(first: QRadioButton, second: QRadioButton) -> QButtonGroup:
     group.addButton(second)
     first.setChecked(True)
     return group
-
-
-def _row(*widgets: QWidget) -> QHBoxLayout:
-    row = QHBoxLayout()
-    row.setContentsMargins(0, 0, 0, 0)
-    row.setSpacing(6)
-    for widget in widgets:
-        row.addWidget(widget)
-    return row

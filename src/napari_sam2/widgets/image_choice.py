@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image, Labels
 from qtpy.QtCore import QObject, Signal
 
+from napari_sam2.widgets.panel_parts import chosen
 from napari_sam2.widgets.target import stack_axes
 
 if TYPE_CHECKING:
@@ -48,8 +49,7 @@ class ImageChoice(QObject):
     @property
     def image(self) -> Image | None:
         """The chosen layer."""
-        at = self._panel.image.currentIndex()
-        return self._images[at] if 0 <= at < len(self._images) else None
+        return chosen(self._panel.image, self._images)
 
     @image.setter
     def image(self, layer: Image) -> None:
@@ -64,8 +64,7 @@ class ImageChoice(QObject):
     @property
     def start_labels(self) -> Labels | None:
         """The Labels layer to start from."""
-        at = self._panel.start_layer.currentIndex()
-        return self._labels[at] if 0 <= at < len(self._labels) else None
+        return chosen(self._panel.start_layer, self._labels)
 
     def begin(self) -> None:
         """Take the selected image, or the topmost one."""

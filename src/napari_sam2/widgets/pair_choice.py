@@ -9,6 +9,7 @@ from napari.layers import Image, Labels
 from qtpy.QtCore import QObject, Signal
 
 from napari_sam2.widgets.adapting import Pair
+from napari_sam2.widgets.panel_parts import chosen
 from napari_sam2.widgets.target import make_target, pixel_shape, stack_axes
 
 if TYPE_CHECKING:
@@ -61,12 +62,12 @@ class PairChoice(QObject):
     @property
     def image(self) -> Image | None:
         """The chosen image."""
-        return _chosen(self._panel.image, self._images)
+        return chosen(self._panel.image, self._images)
 
     @property
     def labels(self) -> Labels | None:
         """The chosen labels."""
-        return _chosen(self._panel.labels, self._labels)
+        return chosen(self._panel.labels, self._labels)
 
     @property
     def axis(self) -> int | None:
@@ -223,11 +224,6 @@ def misfit(image: Image, labels: Labels) -> str | None:
 
 def _sizes(shape: Sequence[int]) -> str:
     return " × ".join(str(n) for n in shape)
-
-
-def _chosen(combo: QComboBox, layers: list[Any]) -> Any:
-    at = combo.currentIndex()
-    return layers[at] if 0 <= at < len(layers) else None
 
 
 def _show(combo: QComboBox, layers: list[Any], wanted: Layer | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
@@ -16,7 +16,11 @@ from qtpy.QtWidgets import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from qtpy.QtWidgets import QWidget
+
+Item = TypeVar("Item")
 
 PRIMARY = (
     "QPushButton { background: #ffb000; color: #201a08; font-weight: bold; }"
@@ -46,26 +50,32 @@ def heading(text: str) -> QLabel:
     return label
 
 
-def combo_box(tip: str) -> QComboBox:
-    """Return a combo box that long names do not make wide."""
+def combo_box(tip: str, *, letters: int = 8) -> QComboBox:
+    """Return a combo box that long names do not make wide, with room for `letters`."""
     combo = QComboBox()
     combo.setToolTip(tip)
     combo.setSizeAdjustPolicy(
         QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
     )
-    combo.setMinimumContentsLength(8)
+    combo.setMinimumContentsLength(letters)
     combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     return combo
 
 
-def row(*widgets: QWidget) -> QHBoxLayout:
-    """Put widgets side by side."""
+def row(*widgets: QWidget, spacing: int = 4) -> QHBoxLayout:
+    """Put widgets side by side, `spacing` pixels apart."""
     line = QHBoxLayout()
     line.setContentsMargins(0, 0, 0, 0)
-    line.setSpacing(4)
+    line.setSpacing(spacing)
     for widget in widgets:
         line.addWidget(widget)
     return line
+
+
+def chosen(combo: QComboBox, items: Sequence[Item]) -> Item | None:
+    """Return the one of the items that a combo box lists and shows; None for none."""
+    at = combo.currentIndex()
+    return items[at] if 0 <= at < len(items) else None
 
 
 def console_row(
