@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from napari_sam2.model import attention
 from napari_sam2.model.attention import attend
 from napari_sam2.model.memory_attention import MemoryAttentionLayer, RotaryAttention
 
@@ -25,38 +24,47 @@ def plain(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize(
     ("dtype", "atol"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)]
 )
+@pytest.mark.parametrize("keys", [400, 1300, 9000], ids=["small", "rows", "tiles"])
 @torch.inference_mode()
-def test_it_is_attention(channels: int, dtype: torch.dtype, atol: float) -> None:
-    q, k = drawn(2, 1100, 64, dtype=dtype), drawn(2, 1300, 64, dtype=dtype)
-    v = drawn(2, 1300, channels, dtype=dtype)
+def test_it_is_attention(
+    channels: int, dtype: torch.dtype, atol: float, keys: int
+) -> None:
+    q, k = drawn(2, 1100, 64, dtype=dtype), drawn(2, keys, 64, dtype=dtype)
+    v = drawn(2, keys, channels, dtype=dtype)
     found = attend(q, k, v)
     assert found.shape == (2, 1100, channels)
     assert found.dtype == dtype
     torch.testing.assert_close(found.double(), plain(q, k, v), atol=atol, rtol=0)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @torch.inference_mode()
+def test_heads_and_windows_stay_apart(dtype: torch.dtype) -> None:
+    q, k, v = (drawn(5, 3, n, 32, dtype=dtype) for n in (20, 70, 71))
+    v = v[:, :, :70]
+    found = attend(q, k, v)
+    for i in range(5):
+        expected = plain(q[i], k[i], v[i])
+        torch.testing.assert_close(found[i].double(), expected, atol=2e-2, rtol=0)
+
+
 def test_values_are_projected_before_or_after(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     layer = RotaryAttention(64, 16)
     q, memory, pos = drawn(2, 256, 64), drawn(2, 530, 16), drawn(1, 530, 16)
+    widths: list[int] = []
+
+    def noted(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        widths.append(v.shape[-1])
+        return attend(q, k, v)
+
+    monkeypatch.setattr("napari_sam2.model.memory_attention.attend", noted)
     answers = []
-    for small in (0, 10**9):
-        monkeypatch.setattr(attention, "SMALL", small)
-        widths: list[int] = []
-
-        def noted(
-            q: torch.Tensor,
-            k: torch.Tensor,
-            v: torch.Tensor,
-            widths: list[int] = widths,
-        ) -> torch.Tensor:
-            widths.append(v.shape[-1])
-            return attend(q, k, v)
-
-        monkeypatch.setattr("napari_sam2.model.memory_attention.attend", noted)
-        answers.append(layer(q, memory + pos, memory, (16, 16), plain=18))
-        assert widths == [16 if small == 0 else 64]
+    for training in (True, False):
+        with torch.set_grad_enabled(training):
+            found = layer(q, memory + pos, memory, (16, 16), plain=18)
+        answers.append(found.detach())
+    assert widths == [64, 16]
     torch.testing.assert_close(answers[0], answers[1], atol=1e-5, rtol=1e-5)
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from napari_sam2.model.attention import attend
 from napari_sam2.model.layers import MLP
 
 if TYPE_CHECKING:
@@ -48,6 +49,12 @@ def pool(x: Tensor) -> Tensor:
     return F.max_pool2d(x.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
 
 
+def bicubic(n: int, size: int, like: Tensor) -> Tensor:
+    """Return the (size, n) matrix that resamples n values bicubically."""
+    eye = torch.eye(n, dtype=like.dtype, device=like.device)
+    return F.interpolate(eye[None, None], size=(size, n), mode="bicubic")[0, 0]
+
+
 class MultiScaleAttention(nn.Module):
     """Self-attention inside a window; queries may be pooled to half the side."""
 
@@ -69,7 +76,7 @@ class MultiScaleAttention(nn.Module):
             t.reshape(n, -1, self.heads, t.shape[-1] // self.heads).transpose(1, 2)
             for t in (q, k, v)
         )  # (n, h, H W, D)
-        x = F.scaled_dot_product_attention(q, k, v)
+        x = attend(q, k, v)
         out: Tensor = self.proj(x.transpose(1, 2).reshape(n, h, w, -1))
         return out
 
@@ -120,7 +127,7 @@ class PatchEmbed(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, 3, S, S) to (B, S/4, S/4, C)."""
         out: Tensor = self.proj(x)
-        return out.permute(0, 2, 3, 1)
+        return out.permute(0, 2, 3, 1).contiguous()
 
 
 class Hiera(nn.Module):
@@ -156,11 +163,15 @@ class Hiera(nn.Module):
 
     def position(self, h: int, w: int) -> Tensor:
         """Return the position embedding of an (h, w) grid, (1, h, w, C)."""
+        coarse = self.pos_embed[0].float().permute(1, 2, 0)  # (g, g, C)
+        rows, cols, _ = coarse.shape
+        pos = bicubic(rows, h, coarse) @ coarse.flatten(1)
+        pos = bicubic(cols, w, coarse) @ pos.reshape(h, cols, -1)  # (h, w, C)
         tile = self.pos_embed_window
-        pos = F.interpolate(self.pos_embed, size=(h, w), mode="bicubic")
         rows, cols = -(-h // tile.shape[2]), -(-w // tile.shape[3])
-        pos = pos + tile.tile(1, 1, rows, cols)[:, :, :h, :w]
-        return pos.permute(0, 2, 3, 1)
+        tiled = tile.permute(0, 2, 3, 1).tile(1, rows, cols, 1)[:, :h, :w]
+        out: Tensor = pos.to(tile.dtype) + tiled
+        return out
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Map (B, 3, S, S) to four (B, C_i, S/4/2^i, S/4/2^i) maps."""

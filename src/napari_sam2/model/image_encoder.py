@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_sam2.model.hiera import Hiera
+from napari_sam2.model.layers import pointwise
 
 if TYPE_CHECKING:
     from napari_sam2.model.config import ModelConfig
@@ -22,8 +23,7 @@ class _Lateral(nn.Module):
         self.conv = nn.Conv2d(channels, dim, kernel_size=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.conv(x)
-        return out
+        return pointwise(self.conv, x)
 
 
 class FpnNeck(nn.Module):

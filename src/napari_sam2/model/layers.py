@@ -45,6 +45,15 @@ class MLP(nn.Module):
         return out
 
 
+def pointwise(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """Convolve (B, C, H, W) by 1 x 1 as a matrix product over the channels.
+
+    The answer lies in memory channels last, as the trunk's maps do.
+    """
+    y = F.linear(x.permute(0, 2, 3, 1), conv.weight.flatten(1), conv.bias)
+    return y.permute(0, 3, 1, 2)
+
+
 class LayerNorm2d(nn.Module):
     """Layer normalisation over the channels of a (B, C, H, W) map."""
 

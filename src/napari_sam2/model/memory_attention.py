@@ -38,11 +38,11 @@ class RotaryAttention(nn.Module):
         q = rotate(q, table)
         placed = k.shape[1] - plain
         k = torch.cat((rotate(k[:, :placed], table), k[:, placed:]), dim=1)
-        if v.shape[-1] < q.shape[-1] and narrow_values_pay(q, k):
-            x = self.v_proj(attend(q, k, v))
+        if v.shape[-1] < q.shape[-1] and narrow_values_pay(q):
+            x = self.v_proj(attend(q[:, None], k[:, None], v[:, None]))
         else:
-            x = attend(q, k, self.v_proj(v))
-        out: Tensor = self.out_proj(x)
+            x = attend(q[:, None], k[:, None], self.v_proj(v)[:, None])
+        out: Tensor = self.out_proj(x[:, 0])
         return out
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_sam2.model.image_encoder import ImageEncoder
-from napari_sam2.model.layers import MLP, resize
+from napari_sam2.model.layers import MLP, pointwise, resize
 from napari_sam2.model.mask_decoder import DecoderOutput, MaskDecoder, choose_masks
 from napari_sam2.model.memory_attention import MemoryAttention
 from napari_sam2.model.memory_encoder import MemoryEncoder
@@ -153,7 +153,9 @@ class SAM2(nn.Module):
         s4, s8, s16 = self.image_encoder(pixels)
         decoder = self.sam_mask_decoder
         return ImageFeatures(
-            embedding=s16, skip4=decoder.conv_s0(s4), skip8=decoder.conv_s1(s8)
+            embedding=s16,
+            skip4=pointwise(decoder.conv_s0, s4),
+            skip8=pointwise(decoder.conv_s1, s8),
         )
 
     def without_memory(self, features: ImageFeatures) -> Tensor:

@@ -7,8 +7,8 @@ Shapes: O objects, N tokens, M picture cells, C channels, h heads, D head width.
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from napari_sam2.model.attention import attend
 from napari_sam2.model.layers import MLP
 
 
@@ -30,7 +30,7 @@ class Attention(nn.Module):
             x.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (O, h, ·, D)
             for x in (self.q_proj(q), self.k_proj(k), self.v_proj(v))
         )
-        x = F.scaled_dot_product_attention(q, k, v)
+        x = attend(q, k, v)
         out: Tensor = self.out_proj(x.transpose(1, 2).flatten(2))
         return out
 
