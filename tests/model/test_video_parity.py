@@ -34,7 +34,7 @@ def opened(clip: Callable[..., np.ndarray]) -> Iterator[Callable[..., Session]]:
     sessions = []
 
     def make(ref: Any, frames: np.ndarray | None = None, **given: Any) -> Session:
-        given = {"meta_behaviour": True, "retention": "all"} | given
+        given = {"meta_behaviour": True, "retention": "all", "lanes": 1} | given
         session = Session(
             ref.model,
             clip() if frames is None else frames,

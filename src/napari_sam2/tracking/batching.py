@@ -6,13 +6,14 @@ So a batch that does not fit is halved, and later ones are made no larger.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 T = TypeVar("T")
 
@@ -87,21 +88,33 @@ def _attempt(
     compute: Callable[[Sequence[int]], Sequence[T]], batch: Sequence[int]
 ) -> Sequence[T] | None:
     """Compute a batch; None if memory was not enough for several things."""
+    if len(batch) == 1:
+        with memory_for_one():
+            return compute(batch)
     try:
         return compute(batch)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        if len(batch) == 1:
-            msg = (
-                "There is not enough memory for one object: close other programs "
-                "that use the device, choose a smaller model, or load the model "
-                'with device="cpu".'
-            )
-            raise MemoryError(msg) from error
     # Only here: as long as the error lives, so do the tensors of its frames.
     free_cached_memory()
     return None
+
+
+@contextlib.contextmanager
+def memory_for_one() -> Iterator[None]:
+    """Say what to do when there is not enough memory for one object."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        msg = (
+            "There is not enough memory for one object: close other programs "
+            "that use the device, choose a smaller model, or load the model "
+            'with device="cpu".'
+        )
+        raise MemoryError(msg) from error
 
 
 def free_cached_memory() -> None:

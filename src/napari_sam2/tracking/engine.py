@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from napari_sam2.stacks import FrameReadError
 from napari_sam2.tracking.canvas import Canvas
 from napari_sam2.tracking.earlier_answers import EarlierAnswers
-from napari_sam2.tracking.frames import FrameEncoder, read_ahead
-from napari_sam2.tracking.lookup import Query, find
+from napari_sam2.tracking.frames import FrameEncoder, read_ahead, with_next
+from napari_sam2.tracking.lanes import open_lanes
+from napari_sam2.tracking.lookup import Query, find, find_side_by_side
 from napari_sam2.tracking.memory_bank import closest
 from napari_sam2.tracking.objects import BACKWARD, UNTRACKED
 from napari_sam2.tracking.prompts import BoxPrompt
@@ -24,8 +26,10 @@ from napari_sam2.tracking.selection import Search
 from napari_sam2.tracking.zoom import Zoom
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator, Sequence
+    from collections.abc import Collection, Generator, Iterator, Sequence
+    from concurrent.futures import Executor
 
+    from napari_sam2.model import ImageFeatures
     from napari_sam2.stacks import LabelsStore
     from napari_sam2.tracking.frames import Pixels
     from napari_sam2.tracking.memory_bank import FrameMemory
@@ -33,11 +37,28 @@ if TYPE_CHECKING:
     from napari_sam2.tracking.planning import Pass
     from napari_sam2.tracking.state import SessionState
     from napari_sam2.tracking.tracker import Tracker
+    from napari_sam2.tracking.windows import Window
 
 Answers: TypeAlias = "dict[int, FrameMemory]"
 
 REFINE_DEPTH = 1
 MOVED_DEPTH = 2
+
+
+@dataclass(kw_only=True)
+class Beside:
+    """What is computed beside the frame in work.
+
+    Attributes
+    ----------
+    lanes
+        The threads that do it.
+    coming
+        The next frame, read already.
+    """
+
+    lanes: Executor
+    coming: tuple[int, Pixels | FrameReadError] | None = None
 
 
 @dataclass(kw_only=True)
@@ -56,6 +77,8 @@ class Engine:
         Whether prompts on tracked frames make conditioning frames of them.
     batch
         Most objects computed together; more than one pays on a GPU only.
+    lanes
+        Threads for objects computed at the same time; see `lanes`.
     state
         Of the session.
     moved
@@ -70,6 +93,7 @@ class Engine:
     state: SessionState
     corrections_condition: bool = True
     batch: int = 1
+    lanes: int = 1
     moved: set[int] = field(default_factory=set)
     canvas: Canvas = field(init=False)
 
@@ -113,36 +137,56 @@ class Engine:
             unread = [failed[t] for t in found.prompted_frames if t in failed]
             if unread and not found.bank.conditioning:
                 raise unread[0]
-        for walk in passes:
-            reader = read_ahead(self.frames.pixels, walk.frames)
-            latest: dict[int, int] = {}
-            with contextlib.closing(reader):
-                for frame_idx, pixels in reader:
-                    taking = [
-                        o
-                        for o in objects
-                        if walk.takes(o.object_id, frame_idx)
-                        # The user may have taken it back meanwhile.
-                        and self.state.objects.get(o.object_id) is o
-                        and o.anchors
-                    ]
-                    past = frame_idx + 1 if walk.reverse else frame_idx - 1
-                    new = [o for o in taking if latest.get(o.object_id) != past]
-                    latest.update((o.object_id, frame_idx) for o in taking)
-                    if isinstance(pixels, FrameReadError):
-                        yield FrameResult(
-                            frame_idx=frame_idx,
-                            labels=self.store.read(frame_idx),
-                            error=str(pixels),
-                        )
-                        continue
-                    self.enter(new, frame_idx, reverse=walk.reverse)
-                    self.settle(
-                        [o for o in taking if frame_idx in o.locked], [frame_idx]
+        with self._beside() as beside:
+            for walk in passes:
+                yield from self._walk(objects, walk, beside)
+
+    @contextlib.contextmanager
+    def _beside(self) -> Iterator[Beside | None]:
+        """Have threads for what can be computed at the same time, if that pays."""
+        if self.lanes <= 1 or self.tracker.non_overlapping_memory:
+            yield None
+            return
+        with open_lanes(self.lanes) as pool:
+            try:
+                yield Beside(lanes=pool)
+            finally:
+                self.frames.expect_nothing()
+
+    def _walk(
+        self, objects: list[TrackedObject], walk: Pass, beside: Beside | None
+    ) -> Generator[FrameResult, None, None]:
+        reader = read_ahead(self.frames.pixels, walk.frames)
+        latest: dict[int, int] = {}
+        with contextlib.closing(reader):
+            for (frame_idx, pixels), coming in with_next(reader):
+                taking = [
+                    o
+                    for o in objects
+                    if walk.takes(o.object_id, frame_idx)
+                    # The user may have taken it back meanwhile.
+                    and self.state.objects.get(o.object_id) is o
+                    and o.anchors
+                ]
+                past = frame_idx + 1 if walk.reverse else frame_idx - 1
+                new = [o for o in taking if latest.get(o.object_id) != past]
+                latest.update((o.object_id, frame_idx) for o in taking)
+                if isinstance(pixels, FrameReadError):
+                    yield FrameResult(
+                        frame_idx=frame_idx,
+                        labels=self.store.read(frame_idx),
+                        error=str(pixels),
                     )
-                    taking = [o for o in taking if o.bank.conditioning]
-                    self._settle_moved(taking, frame_idx, reverse=walk.reverse)
-                    yield self.step(taking, frame_idx, pixels, reverse=walk.reverse)
+                    continue
+                self.enter(new, frame_idx, reverse=walk.reverse)
+                self.settle([o for o in taking if frame_idx in o.locked], [frame_idx])
+                taking = [o for o in taking if o.bank.conditioning]
+                self._settle_moved(taking, frame_idx, reverse=walk.reverse)
+                if beside is not None:
+                    beside.coming = coming
+                yield self.step(
+                    taking, frame_idx, pixels, reverse=walk.reverse, beside=beside
+                )
 
     def enter(
         self, objects: Sequence[TrackedObject], frame_idx: int, *, reverse: bool
@@ -299,11 +343,14 @@ class Engine:
         pixels: Pixels | None = None,
         *,
         reverse: bool,
+        beside: Beside | None = None,
     ) -> Answers:
         """Find objects in a frame from their memories; remembers nothing."""
         answers: Answers = {}
         if pixels is not None:
             self.frames.keep(frame_idx, pixels)
+            if beside is not None:
+                self._encode_ahead(objects, frame_idx, pixels, beside)
         for found in objects:
             if found.bank.selection is not None:
                 answers[found.object_id] = found.bank.selection.look_up(
@@ -319,15 +366,44 @@ class Engine:
             )
             previous = self.earlier.previous(found, frame_idx, reverse=reverse)
             queries.append(Query(window=window, recall=recall, previous=previous))
-        memories, self.batch = find(
-            self.tracker,
-            frame_idx,
-            queries,
-            lambda window: self.frames.features(frame_idx, pixels, window=window),
-            batch=self.batch,
-        )
+        features = partial(self._features, frame_idx, pixels)
+        if beside is not None:
+            memories = find_side_by_side(
+                self.tracker,
+                frame_idx,
+                queries,
+                features,
+                beside.lanes,
+                meanwhile=partial(self._encode_next, objects, beside),
+            )
+        else:
+            memories, self.batch = find(
+                self.tracker, frame_idx, queries, features, batch=self.batch
+            )
         found_ids = [o.object_id for o in objects]
         return answers | dict(zip(found_ids, memories, strict=True))
+
+    def _features(
+        self, frame_idx: int, pixels: Pixels | None, window: Window
+    ) -> ImageFeatures:
+        return self.frames.features(frame_idx, pixels, window=window)
+
+    def _encode_next(self, objects: Sequence[TrackedObject], beside: Beside) -> None:
+        if beside.coming is not None:
+            frame_idx, pixels = beside.coming
+            if not isinstance(pixels, FrameReadError):
+                self._encode_ahead(objects, frame_idx, pixels, beside)
+
+    def _encode_ahead(
+        self,
+        objects: Sequence[TrackedObject],
+        frame_idx: int,
+        pixels: Pixels,
+        beside: Beside,
+    ) -> None:
+        """Begin to encode the parts of a frame where objects probably are."""
+        windows = [self.remaker.window(found) for found in objects]
+        self.frames.encode_ahead(beside.lanes, frame_idx, pixels, windows)
 
     def _search(
         self,
@@ -355,6 +431,7 @@ class Engine:
         pixels: Pixels,
         *,
         reverse: bool,
+        beside: Beside | None = None,
     ) -> FrameResult:
         """Compute, write and remember one frame of a propagation."""
         answers: Answers = {}
@@ -366,7 +443,9 @@ class Engine:
             else:
                 answers[found.object_id] = fixed
         if free:
-            answers |= self.look_up(free, frame_idx, pixels, reverse=reverse)
+            answers |= self.look_up(
+                free, frame_idx, pixels, reverse=reverse, beside=beside
+            )
         patches = self.canvas.patches(answers)
         result = self.canvas.draw(frame_idx, answers, patches)
         for found in free:

@@ -53,6 +53,8 @@ class Workload:
         How many objects are tracked in each.
     batch
         Most objects computed together.
+    lanes
+        Steps that run at the same time.
     windows
         How many parts of a frame are looked at; 1 is the whole frame. At most one
         an object.
@@ -74,6 +76,7 @@ class Workload:
     frames: int
     objects: int
     batch: int = 1
+    lanes: int = 1
     windows: int = 1
     zoom: bool = False
     conditioning: int = 1
@@ -179,7 +182,7 @@ def moment_bytes(config: ModelConfig, work: Workload, dtype: torch.dtype) -> int
     side, width = config.low_res_size, config.hiera.embed_dim
     encoder = ENCODER_PLANES * side * side * width * dtype.itemsize
     keys = KEYS_OF_EACH * min(work.batch, work.objects) + KEYS_ONCE
-    return max(encoder, round(keys * _keys(config, work, dtype)))
+    return work.lanes * max(encoder, round(keys * _keys(config, work, dtype)))
 
 
 def _keys(config: ModelConfig, work: Workload, dtype: torch.dtype) -> int:
@@ -194,12 +197,12 @@ def _keys(config: ModelConfig, work: Workload, dtype: torch.dtype) -> int:
 def frame_bytes(config: ModelConfig, work: Workload) -> int:
     """Return what frames that were read and their labels take, bytes.
 
-    Frames are on the CPU whatever the device: those read ahead, the one in use, and
-    the one being read.
+    Frames are on the CPU whatever the device: those read ahead, the one in use, the
+    next one, and the one being read.
     """
     read = work.pixels * work.pixel_bytes
     ready = read if work.zoom else config.image_size**2 * RGB_BYTES
-    waiting = min(READ_AHEAD + 1, work.frames) * ready
+    waiting = min(READ_AHEAD + 2, work.frames) * ready
     # With zoom a frame stays as stored, and a part of it is turned into floats.
     floats = work.pixels * (FLOAT if work.zoom else RGB_BYTES)
     stored = STORED_FRAMES * read if work.zoom else read

@@ -23,8 +23,8 @@ from napari_sam2.tracking.flow import motion_between
 from napari_sam2.tracking.windows import whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
-    from concurrent.futures import Future
+    from collections.abc import Callable, Generator, Iterable, Iterator
+    from concurrent.futures import Executor, Future
 
     import numpy as np
     from numpy.typing import NDArray
@@ -106,6 +106,7 @@ class FrameEncoder:
         self.zoom = zoom
         self.whole = whole((stack.height, stack.width))
         self._cache: OrderedDict[tuple[int, Window], ImageFeatures] = OrderedDict()
+        self._coming: dict[tuple[int, Window], Future[ImageFeatures]] = {}
         self._held = 0
         self._stored: OrderedDict[int, NDArray[Any]] = OrderedDict()
         self._motions: OrderedDict[tuple[int, int, Window], Motion] = OrderedDict()
@@ -158,20 +159,53 @@ class FrameEncoder:
         if found is not None:
             self._cache.move_to_end(key)
             return found
-        if pixels is None:
-            pixels = self._read(frame_idx)
-        if not isinstance(pixels, torch.Tensor):
-            part = self.stack.scaled(pixels[window.place])
-            pixels = to_pixels(part, self.model.config.image_size)
-        features = self.model.encode_image(
-            pixels.to(device=self.model.device, dtype=self.model.dtype)
-        )
+        coming = self._coming.pop(key, None)
+        if coming is not None:
+            features = coming.result()
+        else:
+            if pixels is None:
+                pixels = self._read(frame_idx)
+            features = self._encode(pixels, window)
         self._cache[key] = features
         self._held += features.nbytes
         while self._held > self.cache_bytes and len(self._cache) > self.cache_frames:
             _, dropped = self._cache.popitem(last=False)
             self._held -= dropped.nbytes
         return features
+
+    @torch.inference_mode()
+    def _encode(self, pixels: Pixels, window: Window) -> ImageFeatures:
+        if not isinstance(pixels, torch.Tensor):
+            part = self.stack.scaled(pixels[window.place])
+            pixels = to_pixels(part, self.model.config.image_size)
+        return self.model.encode_image(
+            pixels.to(device=self.model.device, dtype=self.model.dtype)
+        )
+
+    def encode_ahead(
+        self,
+        lanes: Executor,
+        frame_idx: int,
+        pixels: Pixels,
+        windows: Iterable[Window],
+    ) -> None:
+        """Begin to encode what `features` will be asked for; the last frame counts.
+
+        Parameters
+        ----------
+        lanes
+            Where to encode.
+        frame_idx, pixels
+            The frame as `pixels` gives it.
+        windows
+            The parts that will be looked at.
+        """
+        wanted = dict.fromkeys((frame_idx, window) for window in windows)
+        for key in [key for key in self._coming if key not in wanted]:
+            self._coming.pop(key).cancel()
+        for key in wanted:
+            if key not in self._cache and key not in self._coming:
+                self._coming[key] = lanes.submit(self._encode, pixels, key[1])
 
     def keep(self, frame_idx: int, pixels: Pixels) -> None:
         """Keep a frame that was read, if it is as stored: parts of it are wanted."""
@@ -226,8 +260,15 @@ class FrameEncoder:
         """Whether `features` of the whole frame would answer without reading."""
         return (frame_idx, self.whole) in self._cache
 
+    def expect_nothing(self) -> None:
+        """Drop what `encode_ahead` began: it will not be asked for."""
+        for coming in self._coming.values():
+            coming.cancel()
+        self._coming.clear()
+
     def clear(self) -> None:
         """Forget all answers."""
+        self.expect_nothing()
         self._cache.clear()
         self._held = 0
         self._stored.clear()
@@ -276,3 +317,14 @@ def read_ahead(
             yield frame_idx, loaded
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def with_next(items: Iterable[T]) -> Iterator[tuple[T, T | None]]:
+    """Yield each item with the one after it, the last one with None."""
+    before: list[T] = []
+    for item in items:
+        if before:
+            yield before.pop(), item
+        before.append(item)
+    if before:
+        yield before.pop(), None

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import torch
 
 from napari_sam2.model import MaskOutput
-from napari_sam2.tracking.batching import in_batches
+from napari_sam2.tracking.batching import in_batches, memory_for_one
 from napari_sam2.tracking.planning import grouped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from concurrent.futures import Executor
 
     from torch import Tensor
 
@@ -100,6 +101,42 @@ def find(
         )
         memories.update(zip(members, made, strict=True))
     return [memories[i] for i in range(len(queries))], batch
+
+
+def find_side_by_side(
+    tracker: Tracker,
+    frame_idx: int,
+    queries: Sequence[Query],
+    features: Callable[[Window], ImageFeatures],
+    lanes: Executor,
+    *,
+    meanwhile: Callable[[], None],
+) -> list[FrameMemory]:
+    """Find objects in a frame, each by itself, several at the same time.
+
+    Parameters
+    ----------
+    tracker, frame_idx, queries, features
+        As in `find`; `features` is asked in this thread.
+    lanes
+        Where to compute.
+    meanwhile
+        Called when all is handed in, before waiting for it.
+
+    Raises
+    ------
+    MemoryError
+        When memory is not enough.
+    """
+
+    def one(query: Query, seen: ImageFeatures) -> FrameMemory:
+        with memory_for_one():
+            output = tracker.decode(seen, [query.recall], [query.previous])
+            return tracker.remember(frame_idx, query.window, seen, output)[0]
+
+    tasks = [lanes.submit(one, query, features(query.window)) for query in queries]
+    meanwhile()
+    return [task.result() for task in tasks]
 
 
 def _find_in_window(

@@ -72,6 +72,10 @@ class Session(ReviewedSession):
     memory_selection
         "default", or "motion": prefer the mask where the object should be by its
         motion; see docs/memory.md.
+    lanes
+        Threads that run the network at the same time, for different objects and the
+        next frame; by default torch's number of threads with small networks on a
+        CPU, and 1 (none at all) otherwise.
 
     Raises
     ------
@@ -143,6 +147,7 @@ class Session(ReviewedSession):
             frames=sum(len(walk.frames) for walk in passes),
             objects=len(objects),
             batch=self._engine.batch,
+            lanes=self._engine.lanes,
             windows=windows,
             zoom=zoom,
             conditioning=min(

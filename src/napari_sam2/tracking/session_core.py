@@ -18,6 +18,7 @@ from napari_sam2.stacks import LabelsStore, Stack, open_labels_store, open_stack
 from napari_sam2.stacks.closing import Closing
 from napari_sam2.tracking.engine import Engine
 from napari_sam2.tracking.frames import FrameEncoder
+from napari_sam2.tracking.lanes import choose_lanes
 from napari_sam2.tracking.memory_bank import MemoryBank
 from napari_sam2.tracking.objects import BACKWARD
 from napari_sam2.tracking.planning import check_frames, plan_passes
@@ -71,6 +72,7 @@ class SessionCore(Closing):
         zoom: bool | None = None,
         non_overlapping_memory: bool = False,
         memory_selection: str = "default",
+        lanes: int | None = None,
     ) -> None:
         if zoom is None:
             zoom = model.config.dense_prompts
@@ -130,6 +132,7 @@ class SessionCore(Closing):
             state=self._state,
             corrections_condition=not meta_behaviour,
             batch=GPU_BATCH if model.device.type == "cuda" else 1,
+            lanes=choose_lanes(model) if lanes is None else lanes,
         )
 
     def _labels_store(self, labels: LabelsStore | str | Path | None) -> LabelsStore:
