@@ -94,9 +94,9 @@ def test_frames_and_labels_count_where_they_are() -> None:
     labels = (kept.device_bytes - on_cpu.device_bytes) / 1.3
     assert labels == pytest.approx(on_cpu.disk_bytes, abs=2)
     zoomed = replace(WORK, zoom=True)
-    # Three frames wait as stored (2 bytes) instead of as 256² floats (12), one more is
+    # Four frames wait as stored (2 bytes) instead of as 256² floats (12), one more is
     # kept, and one is grey floats (4) instead of colours (12).
-    waiting = 3 * (2 * 1024**2 - 12 * 256**2) + 2 * 1024**2
+    waiting = 4 * (2 * 1024**2 - 12 * 256**2) + 2 * 1024**2
     difference = frame_bytes(nano, zoomed) - frame_bytes(nano, WORK)
     assert difference == waiting + (4 - 12) * 1024**2
     assert on_cpu.seconds == pytest.approx(2000 * (0.02 + 40 * 0.004))
