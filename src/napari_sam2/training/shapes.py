@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     Field = NDArray[np.float32]
     Ints = NDArray[np.int32]
+    Claims = tuple[NDArray[np.intp], NDArray[np.intp], Field, Field, Field]
 
 ANGLES = 96
 """Number of radii of an outline table."""
@@ -147,26 +148,37 @@ def _batch(
     return which[inside], flat[inside]
 
 
-def _levels(
-    blobs: Blobs, which: NDArray[np.intp], y: Field, x: Field
-) -> tuple[Field, Field, Field]:
-    """Level and own coordinates (v, u) of pixels (y, x) of blobs `which`."""
-    dy = y - blobs.centre[which, 0]
-    dx = x - blobs.centre[which, 1]
+def _claims(
+    blobs: Blobs, which: NDArray[np.intp], pixel: NDArray[np.intp], y: Field, x: Field
+) -> Claims:
+    """Keep those pixels of the boxes about blobs `which` that lie in the blobs.
+
+    Returns row, flat pixel, level and own coordinates (v, u), (P,) each.
+    """
+    dy = y[pixel] - blobs.centre[which, 0]
+    dx = x[pixel] - blobs.centre[which, 1]
     cosine, sine = np.cos(blobs.angle)[which], np.sin(blobs.angle)[which]
     u = cosine * dx + sine * dy
     v = cosine * dy - sine * dx
     nu = u / blobs.axes[which, 1]
     nv = v / blobs.axes[which, 0] + blobs.bend[which] * nu * nu
-    position = np.arctan2(nv, nu) * np.float32(ANGLES / (2 * np.pi))
+    square = nu * nu + nv * nv
+    # The outline itself is slow to find: first drop what no radius reaches.
+    widest = blobs.table.max(axis=1) ** 2 * (1 - blobs.lift**2)
+    near = np.flatnonzero(square < widest[which] * np.float32(1.001))
+    which, pixel, square = which[near], pixel[near], square[near]
+    v, u = v[near], u[near]
+    position = np.arctan2(nv[near], nu[near]) * np.float32(ANGLES / (2 * np.pi))
     low = np.floor(position)
     part = position - low
     bin_ = low.astype(np.int32) % ANGLES
     start = which * ANGLES
     flat = blobs.table.ravel()
     radius = flat[start + bin_] * (1 - part) + flat[start + (bin_ + 1) % ANGLES] * part
-    rho2 = (nu * nu + nv * nv) / (radius * radius)
-    return 1 - np.sqrt(rho2 + blobs.lift[which] ** 2), v, u
+    rho2 = square / (radius * radius)
+    level = 1 - np.sqrt(rho2 + blobs.lift[which] ** 2)
+    keep = level > 0
+    return which[keep], pixel[keep], level[keep], v[keep], u[keep]
 
 
 def paint_blobs(
@@ -194,7 +206,7 @@ def paint_blobs(
         blobs.bend * blobs.axes[:, 0]
     )
     y_flat, x_flat = y.ravel(), x.ravel()
-    parts: list[tuple[NDArray[np.intp], NDArray[np.intp], Field, Field, Field]] = []
+    parts: list[Claims] = []
     limits = (0, *_HALF_SIDES)
     for low, half in pairwise(limits):
         last = half == _HALF_SIDES[-1]
@@ -203,15 +215,13 @@ def paint_blobs(
         if pick.size == 0:
             continue
         which, pixel = _batch(boxes, pick, half, y.shape)
-        level, v, u = _levels(blobs, which, y_flat[pixel], x_flat[pixel])
-        keep = level > 0
-        parts.append((which[keep], pixel[keep], level[keep], v[keep], u[keep]))
+        parts.append(_claims(blobs, which, pixel, y_flat, x_flat))
     return _resolve(blobs, parts, y, x, overlap=overlap)
 
 
 def _resolve(
     blobs: Blobs,
-    parts: list[tuple[NDArray[np.intp], NDArray[np.intp], Field, Field, Field]],
+    parts: list[Claims],
     y: Field,
     x: Field,
     *,
