@@ -62,6 +62,19 @@ def test_overlapping_blobs_cover_and_touching_ones_share() -> None:
     np.testing.assert_array_equal(covered.index > 0, shared.index > 0)
 
 
+@pytest.mark.parametrize("overlap", [True, False])
+def test_parts_of_one_object_are_one(*, overlap: bool) -> None:
+    y, x = grid(64)
+    blobs = disks([(32, 25), (32, 39), (10, 10)], 12)
+    blobs.number[:] = 1, 1, 2
+    shown = shapes.paint_blobs(blobs, y, x, overlap=overlap, boxes=blobs.centre)
+    away = np.minimum(np.hypot(y - 32, x - 25), np.hypot(y - 32, x - 39))
+    inside = away < 12
+    np.testing.assert_array_equal(inside & (shown.index != 2), shown.index == 1)
+    own = shown.index == 1
+    np.testing.assert_allclose(shown.depth[own], 12 - away[own], atol=1e-3)
+
+
 def test_blobs_beyond_the_border_are_cut() -> None:
     y, x = grid(32)
     blobs = disks([(-4, 16), (90, 90)], 8)

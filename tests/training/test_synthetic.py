@@ -12,6 +12,9 @@ from scipy import ndimage
 from napari_sam2.training.scenes import Kind, draw_blobs
 from napari_sam2.training.synthetic import MIN_AREA, draw_clip, draw_picture, relabel
 
+if typing.TYPE_CHECKING:
+    from napari_sam2.training.optics import Style
+
 KINDS = typing.get_args(Kind)
 
 
@@ -79,13 +82,60 @@ def test_labels_follow_the_picture() -> None:
 def test_daughters_get_new_ids() -> None:
     divided = 0
     for seed in range(40):
-        scene = draw_blobs(np.random.default_rng(seed), "nuclei", 128, 6, stack=False)
+        scene = draw_blobs(np.random.default_rng(seed), "nuclei", 128, 6)
         n_first = int(scene.alive[0].sum())
         if scene.alive.shape[1] >= n_first + 2:
             parents = scene.alive[0] & ~scene.alive[-1]
             late = ~scene.alive[0] & scene.alive[-1]
             divided += bool(parents.any() and late.sum() >= 2)
     assert divided >= 5
+
+
+def test_some_objects_shrivel_before_they_are_gone() -> None:
+    halved = abrupt = 0
+    for seed in range(60):
+        scene = draw_blobs(np.random.default_rng(seed), "nuclei", 128, 8)
+        dead = scene.alive[0] & ~scene.alive[-1]
+        for k in np.flatnonzero(dead):
+            last = np.flatnonzero(scene.alive[:, k])[-1]
+            shrunk = scene.scale[last, k] / scene.scale[last - 1, k] if last else 1
+            if scene.scale[last, k] < 0.7:
+                halved += 1
+            elif shrunk > 0.9:
+                abrupt += 1
+    assert halved >= 5
+    assert abrupt >= 5
+
+
+@pytest.mark.parametrize("style", ["brightfield", "stain", "fluorescence"])
+def test_outlines_of_labels_are_outlines_in_the_picture(style: Style) -> None:
+    ratios = []
+    for seed in range(24):
+        kind = ("nuclei", "spread", "tissue")[seed % 3]
+        image, labels = draw_picture(
+            np.random.default_rng(seed), 128, kind=kind, style=style
+        )
+        grey = ndimage.gaussian_filter(image.mean(axis=2), 1)
+        slope = np.hypot(*np.gradient(grey))
+        edge = ndimage.morphological_gradient(labels, size=3) > 0
+        ratios.append(slope[edge].mean() / slope[~edge].mean())
+    assert np.mean(np.array(ratios) > 1) > 0.75
+    assert np.median(ratios) > 1.2
+
+
+def test_a_stack_cuts_bodies_that_appear_grow_shrink_and_vanish() -> None:
+    appear = vanish = grow = shrink = 0
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        kind = ("nuclei", "vesicles", "tissue")[seed % 3]
+        labels = draw_clip(rng, 128, 8, kind=kind, stack=True)[1]
+        for k in range(1, labels.max() + 1):
+            areas = (labels == k).sum((1, 2))
+            appear += areas[0] == 0
+            vanish += areas[-1] == 0
+            grow += areas[-1] > 1.5 * areas[0] > 0
+            shrink += areas[0] > 1.5 * areas[-1] > 0
+    assert min(appear, vanish, grow, shrink) >= 20
 
 
 def test_wrong_sizes_are_refused() -> None:

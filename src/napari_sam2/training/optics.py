@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from napari_sam2.training import textures
+from napari_sam2.training import stains, textures
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,16 +24,62 @@ if TYPE_CHECKING:
 
     Field = NDArray[np.float32]
 
-Style = Literal["fluorescence", "phase", "dic", "stain", "em", "patchwork"]
+Style = Literal[
+    "fluorescence", "phase", "dic", "brightfield", "stain", "em", "patchwork"
+]
 
-_STYLES: dict[str, dict[Style, float]] = {
-    "nuclei": {"fluorescence": 6, "phase": 1, "dic": 1, "stain": 3, "patchwork": 2},
-    "spread": {"fluorescence": 2, "phase": 8, "dic": 1.5, "stain": 0.7, "patchwork": 1},
-    "rods": {"fluorescence": 3, "phase": 3, "dic": 1, "stain": 1, "patchwork": 1},
-    "vesicles": {"fluorescence": 4, "phase": 1, "dic": 1, "em": 2, "patchwork": 1},
-    "tissue": {"fluorescence": 4, "phase": 2, "dic": 1, "stain": 2, "patchwork": 1},
+STYLES: dict[Kind, dict[Style, float]] = {
+    "nuclei": {
+        "fluorescence": 6,
+        "phase": 1,
+        "dic": 1,
+        "brightfield": 1,
+        "stain": 3,
+        "patchwork": 2,
+    },
+    "spread": {
+        "fluorescence": 2,
+        "phase": 7,
+        "dic": 1.5,
+        "brightfield": 2,
+        "stain": 0.7,
+        "patchwork": 1,
+    },
+    "branching": {
+        "fluorescence": 4,
+        "phase": 1.5,
+        "dic": 0.5,
+        "brightfield": 1,
+        "stain": 1,
+        "patchwork": 0.5,
+    },
+    "rods": {
+        "fluorescence": 3,
+        "phase": 3,
+        "dic": 1,
+        "brightfield": 1,
+        "stain": 1,
+        "patchwork": 1,
+    },
+    "vesicles": {
+        "fluorescence": 4,
+        "phase": 1,
+        "dic": 1,
+        "brightfield": 1.5,
+        "em": 2,
+        "patchwork": 1,
+    },
+    "tissue": {
+        "fluorescence": 4,
+        "phase": 2,
+        "dic": 1,
+        "brightfield": 1,
+        "stain": 2,
+        "patchwork": 1,
+    },
     "neuropil": {"em": 8, "fluorescence": 0.7, "patchwork": 0.7},
 }
+"""With which microscopes a kind of object is seen, and how often."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,9 +134,15 @@ class Look:
         (N + 1, 2) float32 offset of an inner body in px, `nucleus_size` (N + 1,)
         its radius in px, and `nucleus_gain` (0: none).
     p
-        (8,) float32 in [0, 1], what each style makes its parameters from.
+        (10,) float32 in [0, 1], what each style makes its parameters from.
     colours
-        (3, 3) float32 colour of background, objects and inner bodies.
+        Patchwork: (3, 3) float32 colour of background, objects and inner bodies.
+    dyes
+        Stain: (4, 3) float32 absorbance of ground, objects, inner bodies, and of the
+        objects that are `positive`, (N + 1,) bool.
+    defocus
+        Bright-field: (N + 1,) float32, how far each object lies below the focal plane
+        (above: negative) when that is in the middle of the scene, in typical radii.
     """
 
     style: Style
@@ -102,6 +154,9 @@ class Look:
     nucleus_gain: float
     p: Field
     colours: Field
+    dyes: Field
+    positive: NDArray[np.bool_]
+    defocus: Field
 
     def render(self, b: Buffers, bleach: float) -> Field:
         """Image of a frame before the camera, (H, W) or (H, W, 3), any range.
@@ -117,6 +172,7 @@ class Look:
             "fluorescence": self._fluorescence,
             "phase": self._phase,
             "dic": self._dic,
+            "brightfield": self._brightfield,
             "stain": self._stain,
             "em": self._em,
             "patchwork": self._patchwork,
@@ -186,15 +242,45 @@ class Look:
         ground = np.float32(0.05 * self.p[6]) * self.skins[2].on_background(b)
         return shear + np.float32(0.15 * self.p[7]) * height + np.float32(0.3) * ground
 
+    def _brightfield(self, b: Buffers, bleach: np.float32) -> Field:
+        """Unstained objects in transmitted light: they absorb, and bend light a little.
+
+        Out of focus, intensity changes with the curvature of the light's path through
+        the objects, and on the other side of the focus the other way round (transport
+        of intensity: Teague 1983): on one side rims are bright within and dark
+        without, on the other dark within and bright without.
+        """
+        height = self._thickness(b)
+        below = self.defocus[b.index] + np.float32(b.z / self.radius)
+        bent = height * np.clip(below, -1, 1)
+        width = 0.8 + 2.2 * self.p[4] ** 2
+        # Differences of two blurs stand for the curvature.
+        curved = textures.blur(bent, width) - textures.blur(bent, 1.7 * width)
+        absorbed = np.exp(-np.float32(0.06 + 0.6 * self.p[5] ** 2) * height)
+        image = absorbed * (1 + np.float32(0.3 + 1.4 * self.p[8]) * curved)
+        dirt = np.float32(0.04 * self.p[6]) * self.skins[2].on_background(b)
+        light = np.maximum(image + dirt, 0) * self._lamp(image.shape)
+        return np.asarray(light, dtype=np.float32)
+
+    def _lamp(self, shape: tuple[int, ...]) -> Field:
+        """Light that is brightest somewhere and falls off from there, (H, W)."""
+        y = np.linspace(0, 1, shape[0], dtype=np.float32) - self.p[7]
+        x = np.linspace(0, 1, shape[1], dtype=np.float32) - self.p[9]
+        fall = np.float32(0.35 * self.p[6] ** 2)
+        return np.asarray(1 - fall * (y[:, None] ** 2 + x**2), dtype=np.float32)
+
     def _stain(self, b: Buffers, bleach: np.float32) -> Field:
-        """Absorbing stains in colour (Beer and Lambert), e.g. H&E."""
+        """Dyes that absorb, each its colours (Beer and Lambert), such as H&E or DAB."""
         density = self._profile(b) * self.gain[b.index] * (1 + self._texture(b))
+        density = np.maximum(density, 0)
         inner = self._inner(b) * abs(self.nucleus_gain)
         matrix = np.float32(0.8 * self.p[4] ** 2) * np.clip(
             0.6 + self.skins[2].on_background(b), 0, 3
         )
-        amount = np.stack([matrix, np.maximum(density, 0), inner], axis=-1)
-        return np.asarray(np.exp(-amount @ (1 - self.colours)), dtype=np.float32)
+        brown = density * self.positive[b.index]
+        amount = np.stack([matrix, density - brown, inner, brown], axis=-1)
+        light = np.exp(-amount @ self.dyes)
+        return np.asarray(light * self._lamp(b.index.shape)[..., None], np.float32)
 
     def _em(self, b: Buffers, bleach: np.float32) -> Field:
         """Electron microscopy: dark membranes, organelles, granular cytoplasm."""
@@ -239,25 +325,18 @@ class Look:
         return np.asarray(image, dtype=np.float32)
 
 
-def _colours(rng: np.random.Generator, style: Style) -> Field:
-    if style == "stain" and rng.random() < 0.75:
-        base = np.array([[0.85, 0.45, 0.65], [0.35, 0.2, 0.6], [0.25, 0.15, 0.45]])
-        return np.clip(base + rng.normal(0, 0.1, (3, 3)), 0, 1).astype(np.float32)
-    colours = rng.random((3, 3))
-    if rng.random() < 0.6:
-        colours[:] = colours[:, :1]
-    return colours.astype(np.float32)
-
-
-def draw_look(rng: np.random.Generator, scene: Scene, kind: Kind) -> Look:
-    """Draw an appearance that suits a kind of scene."""
-    options = _STYLES[kind]
-    chance = np.array(list(options.values()))
-    style = list(options)[int(rng.choice(len(options), p=chance / chance.sum()))]
+def draw_look(
+    rng: np.random.Generator, scene: Scene, kind: Kind, *, style: Style | None = None
+) -> Look:
+    """Draw an appearance that suits a kind of scene, or one of a given style."""
+    options = STYLES[kind]
+    if style is None:
+        chance = np.array(list(options.values()))
+        style = list(options)[int(rng.choice(len(options), p=chance / chance.sum()))]
     n = len(scene.labelled) - 1
     spread = rng.choice([0.1, 0.3, 0.6])
     gain = np.exp(rng.normal(0, spread, n + 1)).astype(np.float32)
-    gain[0] = 0 if style in {"fluorescence", "phase", "dic", "stain"} else 1
+    gain[0] = 1 if style in {"em", "patchwork"} else 0
     has_nucleus = kind in {"spread", "tissue", "neuropil"} or rng.random() < 0.2
     size = scene.radius * rng.uniform(0.15, 0.45)
     sizes = size * np.exp(rng.normal(0, 0.15 if kind != "neuropil" else 0.4, n + 1))
@@ -266,7 +345,7 @@ def draw_look(rng: np.random.Generator, scene: Scene, kind: Kind) -> Look:
         # Rounded (dividing or dying) cells are far thicker than spread ones.
         gain[rng.random(n + 1) < 0.05] *= 3
     off = 0.9 if kind == "neuropil" else 0.35
-    rough = 0.45 if style in {"phase", "dic", "stain"} else 0.3
+    rough = 0.45 if style in {"phase", "dic", "brightfield", "stain"} else 0.3
     return Look(
         style=style,
         radius=float(scene.radius),
@@ -279,6 +358,9 @@ def draw_look(rng: np.random.Generator, scene: Scene, kind: Kind) -> Look:
         nucleus=rng.normal(0, off * size, (n + 1, 2)).astype(np.float32),
         nucleus_size=sizes.astype(np.float32),
         nucleus_gain=float(rng.normal(0, 0.5)) if has_nucleus else 0.0,
-        p=rng.random(8).astype(np.float32),
-        colours=_colours(rng, style),
+        p=rng.random(10).astype(np.float32),
+        colours=stains.draw_colours(rng),
+        dyes=stains.draw_stains(rng, kind),
+        positive=rng.random(n + 1) < rng.random(),
+        defocus=(rng.normal(0, 0.6) + rng.normal(0, 0.25, n + 1)).astype(np.float32),
     )

@@ -22,10 +22,14 @@ from napari_sam2.training.shapes import Blobs, Buffers
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from napari_sam2.training.slices import Slices
+
     Field = NDArray[np.float32]
     Ints = NDArray[np.int32]
 
-Kind = Literal["nuclei", "spread", "rods", "vesicles", "tissue", "neuropil"]
+Kind = Literal[
+    "nuclei", "spread", "branching", "rods", "vesicles", "tissue", "neuropil"
+]
 
 _MAX_BLOBS = 320
 
@@ -73,13 +77,20 @@ class Motion:
 
 
 def draw_motion(
-    rng: np.random.Generator, size: int, n_frames: int, *, strength: float = 1.0
+    rng: np.random.Generator,
+    size: int,
+    n_frames: int,
+    *,
+    strength: float = 1.0,
+    aligned: bool = False,
 ) -> Motion:
-    """Drift, jitter and warp of a clip; a picture only has the warp."""
+    """Drift, jitter and warp of a clip; a picture or aligned slices only have warp."""
     steady = rng.random() < 0.5
     drift = rng.normal(0, 0.3 if steady else 2.0 * strength, 2)
     jitter = rng.normal(0, float(rng.choice([0.1, 0.6, 2.0])), (n_frames, 2))
     shift = np.arange(n_frames)[:, None] * drift + jitter * (n_frames > 1)
+    if aligned:
+        shift *= 0
     nodes = int(rng.integers(4, 9 if strength <= 1 else 16))
     weakest = 0.12 if strength > 1.2 else 0.0
     amplitude = rng.uniform(weakest, 0.25) * size / nodes * strength
@@ -140,6 +151,8 @@ class BlobScene:
         (T, N) bool.
     overlap
         See `shapes.paint_blobs`.
+    travel
+        (T,) float32, how far the plane has come through a stack, px.
     """
 
     labelled: NDArray[np.bool_]
@@ -155,6 +168,7 @@ class BlobScene:
     mix: Field
     alive: NDArray[np.bool_]
     overlap: bool
+    travel: Field
 
     def at(self, t: int) -> Buffers:
         """Geometry of frame t."""
@@ -171,7 +185,8 @@ class BlobScene:
             table=self.tables[0, live] * (1 - mix) + self.tables[1, live] * mix,
         )
         boxes = self.motion.appears(t, blobs.centre)
-        return shapes.paint_blobs(blobs, y, x, overlap=self.overlap, boxes=boxes)
+        shown = shapes.paint_blobs(blobs, y, x, overlap=self.overlap, boxes=boxes)
+        return replace(shown, z=float(self.travel[t]))
 
 
 def _outlines(rng: np.random.Generator, kind: Kind, n: int) -> Field:
@@ -220,9 +235,18 @@ def wander(rng: np.random.Generator, n_frames: int, n: int, speed: float) -> Fie
 
 
 def draw_blobs(
-    rng: np.random.Generator, kind: Kind, size: int, n_frames: int, *, stack: bool
+    rng: np.random.Generator,
+    kind: Kind,
+    size: int,
+    n_frames: int,
+    *,
+    slices: Slices | None = None,
 ) -> BlobScene:
-    """Draw a scene of separate or crowded objects with their motion."""
+    """Draw a scene of separate or crowded objects with their motion.
+
+    With `slices`, they rest and the plane moves; T is then the number of its planes.
+    """
+    stack = slices is not None
     radius = _radius(rng, kind, size)
     spacing = rng.uniform(1.3, 2.4) if rng.random() < 0.6 else rng.uniform(2.4, 5)
     if stack:
@@ -237,12 +261,10 @@ def draw_blobs(
     aligned = rng.normal(rng.uniform(0, 6.3), rng.choice([0.2, 1.0, 9.0]), n)
     angle = aligned + np.cumsum(spin, axis=0)
     lift = np.zeros((n_frames, n))
+    travel = np.zeros(n_frames, np.float32) if slices is None else slices.travel
     if stack or rng.random() < 0.15:
-        step = rng.uniform(0.03, 0.25) * rng.choice([-1, 1]) * stack
-        plane = step * (np.arange(n_frames) - n_frames / 2)
-        lift = (rng.uniform(-1.1, 1.1, n) + plane[:, None]) / np.exp(
-            rng.normal(0, 0.2, n)
-        )
+        height = rng.uniform(-1.1, 1.1, n)
+        lift = (height + travel[:, None]) / np.exp(rng.normal(0, 0.2, n))
     first = _outlines(rng, kind, n)
     change = rng.uniform(0.1, 0.6)
     tables = np.stack([first, (1 - change) * first + change * _outlines(rng, kind, n)])
@@ -250,7 +272,13 @@ def draw_blobs(
     scene = BlobScene(
         labelled=np.concatenate([[False], np.ones(n, bool)]),
         radius=radius,
-        motion=draw_motion(rng, size, n_frames, strength=0.5 if stack else 1.0),
+        motion=draw_motion(
+            rng,
+            size,
+            n_frames,
+            strength=0.5 if stack else 1.0,
+            aligned=slices is not None and slices.aligned,
+        ),
         centre=centre.astype(np.float32),
         angle=angle.astype(np.float32),
         lift=lift.astype(np.float32),
@@ -261,6 +289,7 @@ def draw_blobs(
         mix=(0.5 - 0.5 * np.cos(pace + rng.uniform(0, 3, n))).astype(np.float32),
         alive=np.ones((n_frames, n), bool),
         overlap=bool(rng.random() < (0.3 if kind == "nuclei" else 0.6)),
+        travel=travel * np.float32(radius),
     )
     if n_frames > 2 and not stack:
         scene = _divide(rng, scene, size)
@@ -321,9 +350,16 @@ def _come_and_go(rng: np.random.Generator, scene: BlobScene) -> BlobScene:
             scene.alive[start:stop, k] = False
         elif rng.random() < 0.5:
             scene.alive[stop:, k] = False
+            _shrivel(scene, int(k), int(stop), frames=int(rng.integers(0, 4)))
         else:
             scene.alive[:start, k] = False
     return scene
+
+
+def _shrivel(scene: BlobScene, k: int, stop: int, *, frames: int) -> None:
+    """Let an object shrink to half its size in the last frames before it is dead."""
+    last = np.arange(stop)[max(stop - frames, 0) :]
+    scene.scale[last, k] *= 1 - 0.5 * (last - stop + frames + 1) / max(frames, 1)
 
 
 def _add_debris(rng: np.random.Generator, scene: BlobScene, size: int) -> BlobScene:

@@ -68,7 +68,8 @@ class Blobs:
     Attributes
     ----------
     number
-        (N,) int32, the value each one writes into `Buffers.index`.
+        (N,) int32, the value each one writes into `Buffers.index`; several blobs may
+        be parts of one object. Ascending.
     centre
         (N, 2) float32, (y, x) in px.
     angle
@@ -193,8 +194,9 @@ def paint_blobs(
     y, x
         (H, W) float32 scene coordinates of the pixels.
     overlap
-        True: the last one drawn is on top. False: a pixel claimed by several
-        belongs to the one in which it lies deepest, so that cells touch.
+        True: the last one drawn is on top, and a part of the same object in which a
+        pixel lies deeper. False: a pixel claimed by several belongs to the one in
+        which it lies deepest, relative to its size, so that cells touch.
     boxes
         (N, 2) float32, (y, x) pixel about which each blob is looked for: where
         its centre appears in the frame.
@@ -235,14 +237,16 @@ def _resolve(
         which, pixel, level, v, u = (
             np.concatenate(p) for p in zip(*parts, strict=True)
         )
-        rank = which.astype(np.float32) if overlap else level
+        narrow = blobs.axes.min(axis=1) * blobs.table.mean(axis=1)
+        depth = level * narrow[which]
+        order = blobs.number.astype(np.float32)
+        rank = order[which] + depth / (depth + 1) if overlap else level
         best = np.full(count, -1, np.float32)
         np.maximum.at(best, pixel, rank)
         won = rank >= best[pixel]
-        which, pixel, level = which[won], pixel[won], level[won]
-        index[pixel] = blobs.number[which]
-        narrow = blobs.axes.min(axis=1) * blobs.table.mean(axis=1)
-        values = (level, level * narrow[which], v[won], u[won])
+        pixel = pixel[won]
+        index[pixel] = blobs.number[which[won]]
+        values = (level[won], depth[won], v[won], u[won])
         for field, value in zip(fields, values, strict=True):
             field[pixel] = value
     level, depth, v, u = (field.reshape(shape) for field in fields)

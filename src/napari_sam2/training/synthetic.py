@@ -3,7 +3,8 @@
 Domain randomisation after SynthSeg (Billot et al. 2023) and AnyStar (Dey et al.
 2024): shapes, crowding, contrast mechanism, texture, optics and noise are drawn so
 widely that a real image is one more variation. `scenes` decides what is there and
-how it moves, `shapes` rasterises, `optics` and `camera` make it look like something.
+how it moves, `shapes` rasterises, `optics`, `slices` and `camera` make it look like
+something.
 """
 
 from __future__ import annotations
@@ -13,9 +14,13 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from napari_sam2.training import camera, optics, scenes, tissue
+from napari_sam2.training.branching import draw_branching
+from napari_sam2.training.slices import draw_slices
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from napari_sam2.training.slices import Slices
 
 MIN_AREA = 12
 """Smallest object kept, px: fewer pixels cannot be clicked."""
@@ -23,15 +28,22 @@ MIN_AREA = 12
 _KINDS: dict[scenes.Kind, float] = {
     "nuclei": 5,
     "spread": 4,
+    "branching": 1,
     "rods": 1.5,
     "vesicles": 1,
     "tissue": 2.5,
     "neuropil": 3,
 }
+_STACKS: dict[scenes.Kind, float] = {"neuropil": 0.85, "branching": 0.0}
+"""How often clips are stacks, where that is not 0.25."""
 
 
 def draw_picture(
-    rng: np.random.Generator, size: int = 256, *, kind: scenes.Kind | None = None
+    rng: np.random.Generator,
+    size: int = 256,
+    *,
+    kind: scenes.Kind | None = None,
+    style: optics.Style | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Draw one picture.
 
@@ -41,8 +53,8 @@ def draw_picture(
         Source of all randomness: the same state gives the same picture.
     size
         Side in pixels, a multiple of 16.
-    kind
-        What to draw; None draws that, too.
+    kind, style
+        What to draw, and the kind of microscope; None draws that, too.
 
     Returns
     -------
@@ -56,7 +68,7 @@ def draw_picture(
     ValueError
         When `size` is not a positive multiple of 16.
     """
-    frames, labels = draw_clip(rng, size, n_frames=1, kind=kind)
+    frames, labels = draw_clip(rng, size, n_frames=1, kind=kind, style=style)
     return frames[0], labels[0]
 
 
@@ -66,6 +78,8 @@ def draw_clip(
     n_frames: int = 8,
     *,
     kind: scenes.Kind | None = None,
+    style: optics.Style | None = None,
+    stack: bool | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Draw a clip: a film of moving cells, or a plane's way through a stack.
 
@@ -77,8 +91,11 @@ def draw_clip(
         Side in pixels, a multiple of 16.
     n_frames
         Number of frames T, at least 1.
-    kind
-        What to draw; None draws that, too.
+    kind, style
+        What to draw, and the kind of microscope; None draws that, too.
+    stack
+        Whether slices of a volume or frames of a film, likewise. Branching cells are
+        always filmed.
 
     Returns
     -------
@@ -99,7 +116,12 @@ def draw_clip(
         )
         raise ValueError(message)
     while True:
-        frames, labels = _draw(rng, size, n_frames, kind or _draw_kind(rng))
+        what = kind or _draw_kind(rng)
+        deep = rng.random() < _STACKS.get(what, 0.25) if stack is None else stack
+        slices = None
+        if deep and what != "branching":
+            slices = draw_slices(rng, n_frames, sections=what == "neuropil")
+        frames, labels = _draw(rng, size, n_frames, what, style, slices)
         if labels[0].any():
             return frames, labels
 
@@ -109,20 +131,44 @@ def _draw_kind(rng: np.random.Generator) -> scenes.Kind:
     return list(_KINDS)[int(rng.choice(len(_KINDS), p=chance / chance.sum()))]
 
 
+def _draw_scene(
+    rng: np.random.Generator,
+    size: int,
+    n_frames: int,
+    kind: scenes.Kind,
+    slices: Slices | None,
+) -> scenes.Scene:
+    scene: object
+    if kind == "branching":
+        scene = draw_branching(rng, size, n_frames)
+    elif kind in {"tissue", "neuropil"}:
+        scene = tissue.draw_cells(rng, kind, size, n_frames, slices=slices)
+    else:
+        scene = scenes.draw_blobs(rng, kind, size, n_frames, slices=slices)
+    return cast("scenes.Scene", scene)
+
+
 def _draw(
-    rng: np.random.Generator, size: int, n_frames: int, kind: scenes.Kind
+    rng: np.random.Generator,
+    size: int,
+    n_frames: int,
+    kind: scenes.Kind,
+    style: optics.Style | None,
+    slices: Slices | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    stack = bool(rng.random() < (0.85 if kind == "neuropil" else 0.25))
-    draw = tissue.draw_cells if kind in {"tissue", "neuropil"} else scenes.draw_blobs
-    scene = cast("scenes.Scene", draw(rng, kind, size, n_frames, stack=stack))
-    look = optics.draw_look(rng, scene, kind)
+    drawn = n_frames if slices is None else len(slices.planes)
+    scene = _draw_scene(rng, size, drawn, kind, slices)
+    look = optics.draw_look(rng, scene, kind, style=style)
     sensor = camera.draw_camera(rng, size, n_frames, noisy=look.style == "fluorescence")
     rate = rng.uniform(0, 0.12) * (rng.random() < 0.3)
     images, planes = [], []
-    for t in range(n_frames):
+    for t in range(drawn):
         buffers = scene.at(t)
         images.append(look.render(buffers, float(np.exp(-rate * t))))
         planes.append(np.where(scene.labelled[buffers.index], buffers.index, 0))
+    if slices is not None:
+        images, planes = slices.blur(images), slices.shown(planes)
+        sensor = slices.sharpen(sensor, scene.radius)
     return sensor.expose(rng, images), relabel(np.stack(planes))
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2.training.shapes import Buffers
+    from napari_sam2.training.slices import Slices
 
     Field = NDArray[np.float32]
     Ints = NDArray[np.int32]
@@ -42,8 +43,8 @@ class CellScene:
         (N + 1,) bool, objects that are empty space.
     shrink
         Half the width of the space between cells, px.
-    step
-        How far the plane travels from frame to frame, px.
+    travel
+        (T,) float32, how far the plane has come through a stack, px.
     """
 
     labelled: NDArray[np.bool_]
@@ -54,7 +55,7 @@ class CellScene:
     owner: Ints
     gap: NDArray[np.bool_]
     shrink: float
-    step: float
+    travel: Field
 
     def at(self, t: int) -> Buffers:
         """Geometry of frame t."""
@@ -67,19 +68,27 @@ class CellScene:
             index=shown.index * ~empty,
             depth=(shown.depth - np.float32(self.shrink)) * keep,
             level=shown.level * keep,
-            z=self.step * t,
+            z=float(self.travel[t]),
         )
 
 
 def draw_cells(
-    rng: np.random.Generator, kind: Kind, size: int, n_frames: int, *, stack: bool
+    rng: np.random.Generator,
+    kind: Kind,
+    size: int,
+    n_frames: int,
+    *,
+    slices: Slices | None = None,
 ) -> CellScene:
-    """Draw tissue or neuropil with its motion (or the plane's way through it)."""
+    """Draw tissue or neuropil with its motion.
+
+    With `slices`, it rests and the plane moves; T is then the number of its planes.
+    """
     neuropil = kind == "neuropil"
     smallest = 9 if neuropil else 6
     radius = float(np.exp(rng.uniform(np.log(smallest), np.log(55)))) * size / 256
     pitch = radius * (1.1 if neuropil else 1.9)
-    depth = 1.2 * pitch if (stack or neuropil) else 0.0
+    depth = 1.2 * pitch if (slices or neuropil) else 0.0
     layers = 3 if depth else 1
     margin = 1.5 * radius
     layer = []
@@ -97,10 +106,10 @@ def draw_cells(
     rest = np.concatenate(layer).astype(np.float32)
     count = len(rest)
     seeds = np.repeat(rest[None], n_frames, axis=0)
-    step = 0.0
-    if stack:
-        step = radius * rng.uniform(0.03, 0.3) * rng.choice([-1, 1])
-        seeds[..., 0] += step * (np.arange(n_frames)[:, None] - n_frames / 2)
+    travel = np.zeros(n_frames, np.float32)
+    if slices is not None:
+        travel = slices.travel * np.float32(radius)
+        seeds[..., 0] += travel[:, None]
     seeds[..., 1:] += wander(rng, n_frames, count, radius * rng.uniform(0, 0.06))
     owner = np.arange(1, count + 1, dtype=np.int32)
     if neuropil:
@@ -116,13 +125,19 @@ def draw_cells(
     return CellScene(
         labelled=np.concatenate([[False], ~gap[1:]]),
         radius=radius,
-        motion=draw_motion(rng, size, n_frames, strength=strength),
+        motion=draw_motion(
+            rng,
+            size,
+            n_frames,
+            strength=strength,
+            aligned=slices is not None and slices.aligned,
+        ),
         seeds=seeds,
         weight=(rng.normal(0, uneven, count) * pitch * pitch).astype(np.float32),
         owner=owner,
         gap=gap,
         shrink=shrink,
-        step=float(step),
+        travel=travel,
     )
 
 
