@@ -10,12 +10,17 @@ import tifffile
 from ctc_metrics.metrics.technical.det import det
 from ctc_metrics.metrics.technical.seg import seg
 from ctc_metrics.metrics.technical.tra import tra
+from ctc_metrics.scripts.evaluate import evaluate_sequence
 from ctc_metrics.utils.representations import (
     count_acyclic_graph_correction_operations,
     match,
 )
 
 from napari_sam2.evaluation.ctc import compare, links, seg_scores
+from napari_sam2.stacks.ctc import read_ctc
+from napari_sam2.stacks.ctc_writing import write_ctc
+from napari_sam2.stacks.labelled import LabelledStack
+from napari_sam2.stacks.writing import finish
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -181,3 +186,44 @@ def test_random_tracks_as_py_ctcmetrics_has_them(seed: int, tmp_path: Path) -> N
     assert ours.tra == pytest.approx(tra(**operations)[0])
     scores = [s for t in range(len(truth)) for s in seg_scores(found[t], truth[t])]
     assert np.mean(scores) == pytest.approx(seg(theirs[0], theirs[4]))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_exported_folders_as_py_ctcmetrics_has_them(seed: int, tmp_path: Path) -> None:
+    """Written by our export, read back by both programs from the same files."""
+    rng = np.random.default_rng(seed)
+    truth = random_tracks(rng)
+    first = int(truth.max())
+    truth[3][truth[3] == first] = 0  # a gap, which the export makes two tracks of
+    found = nearly(truth, rng)
+    parents = {
+        child: parent
+        for child, parent in descents(truth, rng).items()
+        if first not in (child, parent)
+    }
+    finish(write_ctc(LabelledStack(truth), tmp_path, truth=True, parents=parents))
+    finish(write_ctc(LabelledStack(found), tmp_path))
+    with read_ctc(tmp_path) as true, read_ctc(tmp_path, kind="RES") as results:
+        planes, true_planes = results.labels[:], true.labels[:]
+        ours = compare(
+            planes,
+            true_planes,
+            found_parents=results.parents,
+            true_parents=true.parents,
+        )
+        gaps = int((np.diff(life(truth, first)) > 1).sum())
+        assert len(true.parents) == len(parents) + gaps
+        assert true.outlines is not None
+        assert true.outlines.annotated == tuple(range(6))
+    scores = [s for t in range(6) for s in seg_scores(planes[t], true_planes[t])]
+    theirs = evaluate_sequence(
+        str(tmp_path / "01_RES"),
+        str(tmp_path / "01_GT"),
+        ["Valid", "SEG", "DET", "TRA"],
+        threads=1,
+    )
+    assert theirs["Valid"] == 1
+    assert ours.det == pytest.approx(theirs["DET"])
+    assert ours.tra == pytest.approx(theirs["TRA"])
+    assert np.mean(scores) == pytest.approx(theirs["SEG"])
+    assert 0 < ours.tra < 1

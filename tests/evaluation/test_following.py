@@ -13,6 +13,7 @@ from napari_sam2.evaluation import interaction, tracks
 from napari_sam2.evaluation.interaction import clickable_ids, converse
 from napari_sam2.evaluation.linking import link_frames
 from napari_sam2.evaluation.movies import LabelledMovie, follow_masks
+from napari_sam2.evaluation.scores import dialogue_scores
 from napari_sam2.evaluation.tracks import follow_tracks, track_ids
 from napari_sam2.model import build_model, preset
 from napari_sam2.stacks import FrameReadError, open_stack
@@ -121,6 +122,22 @@ def test_offline_takes_the_worst_frame_next(monkeypatch: pytest.MonkeyPatch) -> 
     assert [a.j for a in answer.agreements] == pytest.approx(expected)
     assert answer.after(2) == answer.agreements[1]
     assert answer.after(9) == answer.agreements[3]
+    assert answer.average(2).j == pytest.approx(np.mean(expected[:2]))
+    assert answer.average(6).j == pytest.approx(
+        np.mean([*expected, expected[3], expected[3]])
+    )
+    scores = dialogue_scores(
+        "set", "bar", "nano", 1, answer, kind="offline", counts=(1, 3, 4)
+    )
+    named = {score.task: score.j for score in scores if score.model == "nano"}
+    assert named == pytest.approx(
+        {
+            "offline, 1 frame": expected[0],
+            "offline, 3 frames": expected[2],
+            "offline, 4 frames": expected[3],
+            "offline, mean of 1 to 4 frames": np.mean(expected),
+        }
+    )
     assert answer.baseline.j == 1  # it does stand still
 
 

@@ -1,11 +1,19 @@
 """Promptable video segmentation, offline and online, as the SAM 2 paper measures it.
 
-A simulated user gives a few clicks on some frames of one object, each where the answer
-is worst (Ravi et al. 2024, SAM 2: Segment Anything in Images and Videos, section 6.1,
-promptable video segmentation): offline goes through the whole movie again after every
-frame that was clicked on and takes the worst frame next; online goes through it once
-and stops where the answer is bad. T frames, counted from the first that shows the
-object; what lies before it is not looked at.
+A simulated user gives 3 clicks on each of up to 8 frames of one object, each where the
+answer is worst (Ravi et al. 2024, SAM 2: Segment Anything in Images and Videos, section
+6.1 and appendix F.1.2, "Interactive offline and online evaluation details", which is
+E.1.2 in the paper's first version):
+
+- offline goes through the whole movie again after every frame that was clicked on, with
+  all clicks so far, and takes the frame with the lowest IoU next;
+- online goes through it once, stops at a frame with an IoU below 0.75, and goes on from
+  there with the correction, which changes nothing before it.
+
+A click is at the centre of the object, or of the error: its deepest point. Objects are
+asked for one by one. The paper reports J&F averaged over 1 to 8 frames clicked on. T
+frames, counted from the first that shows the object; what lies before it is not looked
+at.
 """
 
 from __future__ import annotations
@@ -18,7 +26,7 @@ import numpy as np
 
 from napari_sam2.evaluation.cases import Case, cut_out
 from napari_sam2.evaluation.clicking import click
-from napari_sam2.evaluation.metrics import iou, sequence_agreement
+from napari_sam2.evaluation.metrics import Agreement, iou, sequence_agreement
 from napari_sam2.evaluation.movies import readable
 from napari_sam2.evaluation.pictures import pick
 from napari_sam2.tracking.session import Session
@@ -29,7 +37,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2.evaluation.clicking import Click
-    from napari_sam2.evaluation.metrics import Agreement
     from napari_sam2.evaluation.movies import LabelledMovie
     from napari_sam2.model import SAM2
     from napari_sam2.stacks import Stack
@@ -70,6 +77,13 @@ class Dialogue:
     def after(self, count: int) -> Agreement:
         """Return J and F when `count` frames could be clicked on."""
         return self.agreements[min(count, len(self.agreements)) - 1]
+
+    def average(self, most: int) -> Agreement:
+        """Return J and F averaged over 1 to `most` frames clicked on, offline."""
+        each = [self.after(count) for count in range(1, most + 1)]
+        return Agreement(
+            j=float(np.mean([a.j for a in each])), f=float(np.mean([a.f for a in each]))
+        )
 
 
 class Conversation:

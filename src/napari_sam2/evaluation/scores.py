@@ -170,7 +170,8 @@ def dialogue_scores(
 ) -> list[Score]:
     """Return J&F of an object when up to so many frames were clicked on.
 
-    The first answer, repeated, stands beside the last of `counts`.
+    Of several `counts`, also the mean from 1 to the last, which the paper reports. The
+    first answer, repeated, stands beside the last of `counts`.
     """
     scores = []
     for count in counts:
@@ -185,5 +186,9 @@ def dialogue_scores(
             prompted=min(count, len(talk.frames)),
         )
         scores.append(_with_agreement(common, talk.after(count)))
+    if len(counts) > 1:
+        task = f"{kind}, mean of 1 to {count} frames"
+        mean = replace(common, task=task, prompted=None)
+        scores.append(_with_agreement(mean, talk.average(count)))
     first = replace(common, model=repeated(model), prompted=1)
     return [*scores, _with_agreement(first, talk.baseline)]
