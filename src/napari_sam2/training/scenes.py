@@ -358,7 +358,7 @@ def _come_and_go(rng: np.random.Generator, scene: BlobScene) -> BlobScene:
 
 def _shrivel(scene: BlobScene, k: int, stop: int, *, frames: int) -> None:
     """Let an object shrink to half its size in the last frames before it is dead."""
-    last = np.arange(stop)[max(stop - frames, 0) :]
+    last = np.arange(max(stop - frames, 0), stop)
     scene.scale[last, k] *= 1 - 0.5 * (last - stop + frames + 1) / max(frames, 1)
 
 

@@ -141,7 +141,9 @@ def draw_slices(rng: np.random.Generator, n_frames: int, *, sections: bool) -> S
         axial = float(rng.uniform(0.4, 0.7))
     else:
         axial = float(rng.uniform(0.1, 0.5)) / abs(step)
-    often = 0.7 if n_frames > 1 else 0.2 * (not sections)
+    often = 0.5 if sections else 0.7
+    if n_frames == 1:
+        often = 0.0 if sections else 0.2
     axial *= bool(rng.random() < often)
     planes = np.arange(n_frames, dtype=np.float32)
     if axial:

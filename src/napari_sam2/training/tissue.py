@@ -88,7 +88,7 @@ def draw_cells(
     smallest = 9 if neuropil else 6
     radius = float(np.exp(rng.uniform(np.log(smallest), np.log(55)))) * size / 256
     pitch = radius * (1.1 if neuropil else 1.9)
-    depth = 1.2 * pitch if (slices or neuropil) else 0.0
+    depth = 1.2 * pitch if (neuropil or slices is not None) else 0.0
     layers = 3 if depth else 1
     margin = 1.5 * radius
     layer = []
