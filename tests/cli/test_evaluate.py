@@ -73,6 +73,7 @@ def test_everything_of_two_models(data, tmp_path, capsys):
     assert tasks == {
         *("1 click", "3 clicks", "5 clicks", "box", "whole picture", "first mask"),
         *("offline, 1 frame", "offline, 2 frames", "online, 2 frames"),
+        "offline, mean of 1 to 2 frames",
         "click a track",
     }
     compared = 0
