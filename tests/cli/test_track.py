@@ -46,6 +46,7 @@ def test_labels_have_the_movies_shape_and_the_given_ids(movie, tmp_path, ending,
         "seconds",
         "frames_per_second",
         "peak_memory_mb",
+        "computes",
     }
     assert (report["frames"], report["objects"]) == (5, 2)
     assert report["frames_per_second"] == pytest.approx(5 / report["seconds"], rel=0.05)

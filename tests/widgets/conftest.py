@@ -184,6 +184,8 @@ class DiskEngine:
             kept = {k: v for k, v in getattr(self, name).items() if k[0] != object_id}
             setattr(self, name, kept)
 
+    computes = "on paper in pencil"
+
     def catalogue(self) -> Catalogue:
         assert threading.current_thread() is not MAIN
         return Catalogue(

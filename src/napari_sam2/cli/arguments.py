@@ -74,6 +74,17 @@ def add_model_options(command: argparse.ArgumentParser) -> None:
     add_device_option(command)
 
 
+def add_precision_option(command: argparse.ArgumentParser) -> None:
+    """Add what says how exactly a model computes."""
+    command.add_argument(
+        "--precision",
+        choices=("auto", "full", "half"),
+        default="auto",
+        help="full is float32, half bfloat16; auto takes half where the machine "
+        "computes faster so (default: auto)",
+    )
+
+
 def add_device_option(command: argparse.ArgumentParser) -> None:
     """Add what says where a model computes."""
     command.add_argument(

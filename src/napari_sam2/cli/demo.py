@@ -15,6 +15,7 @@ from napari_sam2.cli import EXIT_INTERRUPTED
 if TYPE_CHECKING:
     import argparse
 
+    from napari_sam2.model import Precision
     from napari_sam2.stacks.samples import Sample
 
 # In a process of its own: a missing Qt library or a dead display aborts Qt, and with
@@ -31,7 +32,12 @@ def run(args: argparse.Namespace) -> int:
         run_demo()
         return 0
     print(f"No window is opened ({reason}); the demo runs without one.")
-    return run_headless(Path(args.output), model=args.model, device=args.device)
+    return run_headless(
+        Path(args.output),
+        model=args.model,
+        device=args.device,
+        precision=args.precision,
+    )
 
 
 def why_no_window() -> str | None:
@@ -57,7 +63,13 @@ def why_no_window() -> str | None:
     return f"Qt cannot start: {lines[0] if lines else 'it gives no reason'}"
 
 
-def run_headless(folder: Path, *, model: str = "nano", device: str = "auto") -> int:
+def run_headless(
+    folder: Path,
+    *,
+    model: str = "nano",
+    device: str = "auto",
+    precision: Precision = "auto",
+) -> int:
     """Track one click through the sample movie and write what came of it.
 
     Writes ``movie.tif``, ``prompts.csv``, ``labels.tif`` and ``overview.png``.
@@ -79,7 +91,7 @@ def run_headless(folder: Path, *, model: str = "nano", device: str = "auto") -> 
     labels, picture = folder / "labels.tif", folder / "overview.png"
     with (
         open_stack(sample.image, axes=sample.axes) as stack,
-        Session(load_model(model, device=device), stack) as session,
+        Session(load_model(model, device=device, dtype=precision), stack) as session,
     ):
         session.add_points(1, frame, [(y, x)], [1])
         followed = follow(session)
@@ -89,7 +101,7 @@ def run_headless(folder: Path, *, model: str = "nano", device: str = "auto") -> 
     found = np.count_nonzero(planes.any(axis=(1, 2)))
     print(
         f"The cell was found in {found} of {len(planes)} frames "
-        f"({followed.frames_per_second:.1f} frames/s)."
+        f"({followed.frames_per_second:.1f} frames/s, {session.computes})."
     )
     print(f"Labels:  {labels}")
     print(f"Picture: {picture}")

@@ -10,6 +10,7 @@ from napari_sam2.cli.arguments import (
     add_device_option,
     add_image_options,
     add_model_options,
+    add_precision_option,
 )
 from napari_sam2.cli.export_arguments import add_export
 from napari_sam2.cli.learning_arguments import add_evaluate, add_finetune, add_train
@@ -95,6 +96,7 @@ def _add_demo(commands: Any) -> argparse.ArgumentParser:
         help="folder for what is written without a display (default: %(default)s)",
     )
     add_model_options(demo)
+    add_precision_option(demo)
     return demo
 
 
@@ -144,6 +146,7 @@ def _add_track(commands: Any) -> argparse.ArgumentParser:
         "already, go on with it: only what is new or was not finished is tracked",
     )
     add_model_options(track)
+    add_precision_option(track)
     track.add_argument(
         "--json",
         action="store_true",

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
             prompts += read_prompts_csv(args.prompts)
         if args.mask_prompts:
             prompts += read_masks(args.mask_prompts, args.mask_frame, stack)
-        model = load_model(args.model, device=args.device)
+        model = load_model(args.model, device=args.device, dtype=args.precision)
         if resumed and session_folder is not None:
             session = Session.open(session_folder, model=model, stack=stack)
         else:
@@ -62,7 +62,8 @@ def run(args: argparse.Namespace) -> int:
             )
             output.parent.mkdir(parents=True, exist_ok=True)
             save_labels(session.labels, output)
-    report(followed, output, as_json=args.json)
+            computes = session.computes
+    report(followed, output, computes, as_json=args.json)
     if followed.unread:
         raise FrameReadError(
             f"{counted(len(followed.unread), 'frame')} could not be read; the first: "
@@ -71,13 +72,14 @@ def run(args: argparse.Namespace) -> int:
     return EXIT_INTERRUPTED if followed.interrupted else 0
 
 
-def report(followed: Followed, output: Path, *, as_json: bool) -> None:
+def report(followed: Followed, output: Path, computes: str, *, as_json: bool) -> None:
     """Say what was done, in words on stderr and, if asked, as one line on stdout."""
     stopped = " until it was interrupted" if followed.interrupted else ""
     print(
         f"{counted(followed.objects, 'object')} through "
         f"{counted(followed.frames, 'frame')}{stopped} in "
-        f"{followed.seconds:.1f} s ({followed.frames_per_second:.2f} frames/s); "
+        f"{followed.seconds:.1f} s ({followed.frames_per_second:.2f} frames/s, "
+        f"{computes}); "
         f"labels are in {output}",
         file=sys.stderr,
     )
@@ -88,6 +90,7 @@ def report(followed: Followed, output: Path, *, as_json: bool) -> None:
             "seconds": round(followed.seconds, 3),
             "frames_per_second": round(followed.frames_per_second, 3),
             "peak_memory_mb": round(followed.peak_memory_mb, 1),
+            "computes": computes,
         }
         print(json.dumps(numbers), flush=True)
 

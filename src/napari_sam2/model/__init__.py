@@ -11,7 +11,13 @@ from napari_sam2.model.checkpoint import (
     weights_sha256,
 )
 from napari_sam2.model.config import PRESETS, HieraConfig, ModelConfig, preset
-from napari_sam2.model.loading import build_model, choose_device, load_model
+from napari_sam2.model.loading import (
+    Precision,
+    build_model,
+    choose_device,
+    fastest_dtype,
+    load_model,
+)
 from napari_sam2.model.own_models import Card, own_models, read_card, save_own
 from napari_sam2.model.prompt_encoder import PromptTensors
 from napari_sam2.model.sam2 import (
@@ -32,9 +38,11 @@ __all__ = [
     "MaskOutput",
     "ModelConfig",
     "Origin",
+    "Precision",
     "PromptTensors",
     "build_model",
     "choose_device",
+    "fastest_dtype",
     "guess_preset",
     "load_model",
     "load_weights",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import torch
 
@@ -52,6 +53,37 @@ def choose_device(device: str | torch.device = "auto") -> torch.device:
     return chosen
 
 
+Precision: TypeAlias = Literal["auto", "full", "half"]
+
+
+def _as_dtype(given: torch.dtype | str, device: torch.device) -> torch.dtype:
+    if isinstance(given, torch.dtype):
+        return given
+    named = {"full": torch.float32, "half": torch.bfloat16}
+    if given not in (*named, "auto"):
+        msg = f"{given!r} is no precision; use auto, full, half or a torch.dtype."
+        raise ValueError(msg)
+    return fastest_dtype(device) if given == "auto" else named[given]
+
+
+def fastest_dtype(device: torch.device) -> torch.dtype:
+    """Return the precision that a device computes fastest in, still exact enough.
+
+    That is bfloat16 on CPUs with instructions for it (AVX-512 BF16, AMX), where matrix
+    products take half the time, and on GPUs that have it; float32 elsewhere. Masks in
+    bfloat16 agree with those in float32 by a mean IoU of 0.99 (docs/performance.md).
+    """
+    if device.type == "cpu":
+        # torch 2.10 and later.
+        found: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+        half = bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+    else:
+        half = device.type == "cuda" and torch.cuda.is_bf16_supported(
+            including_emulation=False
+        )
+    return torch.bfloat16 if half else torch.float32
+
+
 def build_model(config: ModelConfig | str) -> SAM2:
     """Build a network with fresh random weights, in training mode."""
     return SAM2(preset(config) if isinstance(config, str) else config)
@@ -61,7 +93,7 @@ def load_model(
     name: str | Path = "nano",
     *,
     device: str | torch.device = "auto",
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | Precision = torch.float32,
     config: ModelConfig | str | None = None,
     folder: str | Path | None = None,
 ) -> SAM2:
@@ -76,7 +108,8 @@ def load_model(
     device
         ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
     dtype
-        Precision of the weights.
+        Precision of the weights and of computing; "full" is float32, "half" bfloat16,
+        "auto" what the device computes fastest in, see `fastest_dtype`.
     config
         The configuration a file was made for; None finds it by itself.
     folder
@@ -94,7 +127,7 @@ def load_model(
     CheckpointError
         If the file is damaged, changed, unsafe or of another network.
     ValueError
-        If the name or the device is unknown.
+        If the name, the device or the precision is unknown.
     """
     chosen = choose_device(device)
     path, wanted = _locate(name, folder)
@@ -114,9 +147,8 @@ def load_model(
     model = model.to_empty(device="cpu").to(torch.float32)
     load_weights(model, state, source=path.name)
     model.origin = Origin(name=str(path if wanted is None else name), sha256=found)
-    return (
-        model.to(device=chosen, dtype=dtype).eval().requires_grad_(requires_grad=False)
-    )
+    model = model.to(device=chosen, dtype=_as_dtype(dtype, chosen))
+    return model.eval().requires_grad_(requires_grad=False)
 
 
 def _locate(

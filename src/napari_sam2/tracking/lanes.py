@@ -18,10 +18,28 @@ if TYPE_CHECKING:
 LARGEST_SIDE = 512  # of the network's input; larger ones share out their steps well
 
 
-def choose_lanes(model: SAM2) -> int:
-    """Return how many lanes suit a network on this machine; 1 is none at all."""
+def choose_lanes(model: SAM2, threads: int | None = None) -> int:
+    """Return how many lanes suit a network on this machine; 1 is none at all.
+
+    Parameters
+    ----------
+    model
+        The network.
+    threads
+        How many threads may compute; None for torch's number.
+    """
     small = model.config.image_size <= LARGEST_SIDE
-    return torch.get_num_threads() if small and model.device.type == "cpu" else 1
+    if not small or model.device.type != "cpu":
+        return 1
+    return torch.get_num_threads() if threads is None else threads
+
+
+def computes(model: SAM2, lanes: int) -> str:
+    """Say where and how a network computes, in a few words."""
+    place = "the CPU" if model.device.type == "cpu" else str(model.device)
+    precision = str(model.dtype).removeprefix("torch.")
+    beside = f", {lanes} things at a time" if lanes > 1 else ""
+    return f"on {place} in {precision}{beside}"
 
 
 def open_lanes(count: int) -> ThreadPoolExecutor:

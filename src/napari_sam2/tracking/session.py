@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from napari_sam2.tracking import edits, resuming
+from napari_sam2.tracking import edits, lanes, resuming
 from napari_sam2.tracking.estimate import Workload, estimate
 from napari_sam2.tracking.planning import check_frames
 from napari_sam2.tracking.prompt_json import prompt_to_json
@@ -117,6 +117,11 @@ class Session(ReviewedSession):
             If the folder, the model or the stack cannot be used; says what to do.
         """
         return resuming.resume(cls, path, model=model, stack=stack, device=device)
+
+    @property
+    def computes(self) -> str:
+        """Where and how the network computes, in a few words."""
+        return lanes.computes(self.model, self._engine.lanes)
 
     def estimate(
         self,

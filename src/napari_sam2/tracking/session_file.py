@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import psutil
+import torch
 import zarr
 
 from napari_sam2.model import weights_sha256
@@ -27,7 +28,7 @@ from napari_sam2.stacks import FrameReadError, LabelsStore
 from napari_sam2.stacks.labels_store import create_zarr_labels
 
 if TYPE_CHECKING:
-    from napari_sam2.model import SAM2
+    from napari_sam2.model import SAM2, Precision
     from napari_sam2.stacks import Stack
 
 FORMAT = "napari-sam2 session"
@@ -48,6 +49,8 @@ class Header:
     ----------
     model, model_sha256
         Name or file of the model, and its hash.
+    precision
+        What it computed in, "full" or "half"; see `napari_sam2.load_model`.
     stack
         Path of the image, or None for an array that was in memory.
     opened_as
@@ -68,6 +71,7 @@ class Header:
 
     model: str | None
     model_sha256: str
+    precision: Precision = "full"
     stack: str | None
     opened_as: dict[str, Any] = field(default_factory=dict)
     shape: tuple[int, int, int]
@@ -84,6 +88,7 @@ def make_header(model: SAM2, stack: Stack, settings: dict[str, Any]) -> Header:
     return Header(
         model=None if origin is None else origin.name,
         model_sha256=weights_sha256(model) if origin is None else origin.sha256,
+        precision="half" if model.dtype == torch.bfloat16 else "full",
         stack=None if stack.path is None else str(stack.path),
         opened_as=dict(stack.opened_as),
         shape=stack.shape,
@@ -291,6 +296,7 @@ def read_header(folder: Path) -> Header:
             f"{table.get('version')}, this one knows {VERSION}); update napari-sam2."
         )
         raise SessionFileError(msg)
+    table.setdefault("precision", "full")  # the first editions did not say
     names = {item.name for item in fields(Header)}
     try:
         known = {name: table[name] for name in names}

@@ -270,6 +270,7 @@ class Asking:
         desk = self._desk
         desk.ready = True
         if place is desk.place:
+            desk.panel.device.setToolTip(messages.computing(desk.engine.computes))
             desk.show_result(place, array)
             desk.say_what_to_do()
             desk.opened.emit()

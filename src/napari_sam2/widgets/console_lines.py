@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def model_line(choice: ModelChoice) -> str:
     """Return the line that loads the model."""
     device = "" if choice.device == "auto" else f", device={choice.device!r}"
-    half = ", dtype=torch.bfloat16" if choice.precision == "half" else ""
-    return f"model = load_model({choice.name!r}{device}{half})"
+    how = "" if choice.precision == "full" else f", dtype={choice.precision!r}"
+    return f"model = load_model({choice.name!r}{device}{how})"
 
 
 def session_lines(request: Request) -> list[str]:
@@ -32,9 +32,7 @@ def session_lines(request: Request) -> list[str]:
     if target.fixed:
         options.append(f"fixed={dict(target.fixed)!r}")
     pixels = f"viewer.layers[{target.name!r}].data"
-    torch = ["import torch"] if request.model.precision == "half" else []
     return [
-        *torch,
         "from napari_sam2 import Session, load_model, open_stack",
         model_line(request.model),
         f"stack = open_stack({pixels}, {', '.join(options)})",

@@ -52,14 +52,14 @@ class ModelChoice:
     device : str
         ``"auto"``, ``"cpu"``, ``"cuda"``, …
     precision : str
-        ``"full"`` is float32, ``"half"`` bfloat16.
+        ``"full"`` is float32, ``"half"`` bfloat16, ``"auto"`` what is fastest.
     version : int
         Another one when the file of that name was replaced.
     """
 
     name: str = "nano"
     device: str = "auto"
-    precision: str = "full"
+    precision: str = "auto"
     version: int = 0
 
 
@@ -228,7 +228,15 @@ class Edit:
 
 
 class Engine(Protocol):
-    """The panel's view of the work. Called from the worker thread only."""
+    """The panel's view of the work. Called from the worker thread only.
+
+    Attributes
+    ----------
+    computes : str
+        Where and how the open session computes, in a few words; read by anyone.
+    """
+
+    computes: str
 
     def catalogue(self) -> Catalogue:
         """Find out which models and devices are here."""

@@ -57,14 +57,25 @@ def leave_a_core() -> None:
     """
     import torch
 
-    torch.set_num_threads(_modest_threads())
+    torch.set_num_threads(max(1, _all_threads() - 1))
+
+
+def lanes_beside_a_window(model: SAM2) -> int:
+    """Return how many lanes suit a network, `leave_a_core` or not.
+
+    Lanes do not wait for each other, so that a window takes no more from them than the
+    time it draws: one on each core is a third faster than one less, on two cores.
+    """
+    from napari_sam2.tracking.lanes import choose_lanes
+
+    return choose_lanes(model, _all_threads())
 
 
 @cache
-def _modest_threads() -> int:
+def _all_threads() -> int:
     import torch
 
-    return max(1, torch.get_num_threads() - 1)
+    return torch.get_num_threads()
 
 
 def frames_key(request: Request) -> tuple[object, ...]:

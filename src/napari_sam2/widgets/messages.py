@@ -20,6 +20,7 @@ NO_IMAGE = (
 LOADING = "Getting the model ready … you can click already."
 BELONGS = "Next click:  +  belongs to the cell"
 BELONGS_NOT = "Next click:  −  does not belong to it"
+DEVICE = "Where the network computes; auto takes a GPU if it can"
 COPIED = "Copied: paste it into napari's console."
 CLICK = "<b>Click on a cell</b> in the picture."
 FLAT_ONLY = (
@@ -193,3 +194,8 @@ def sentence(error: Exception) -> str:
         return text
     logger.error("unexpected error in the worker", exc_info=error)
     return f"That failed ({kind}: {text or 'no reason given'}); see napari's log."
+
+
+def computing(how: str) -> str:
+    """Say where and how the network computes now."""
+    return f"{DEVICE}.\nNow: {how}." if how else DEVICE

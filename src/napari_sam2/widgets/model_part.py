@@ -46,7 +46,7 @@ class ModelPart(QObject):
     changed = Signal()
 
     def __init__(
-        self, panel: ModelControls, *, device: str = "auto", precision: str = "full"
+        self, panel: ModelControls, *, device: str = "auto", precision: str = "auto"
     ) -> None:
         super().__init__()
         self._panel, self._precision = panel, precision

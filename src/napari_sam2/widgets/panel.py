@@ -107,9 +107,7 @@ class Panel(QScrollArea):
         self.download = QPushButton("Download")
         self.download.setToolTip("Fetch this model once; it is kept for later")
         self.download.hide()
-        self.device = combo_box(
-            "Where the network computes; auto takes a GPU if it can"
-        )
+        self.device = combo_box(messages.DEVICE)
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
         form.setSpacing(4)

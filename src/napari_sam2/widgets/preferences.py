@@ -33,7 +33,7 @@ class Preferences:
     device : str
         Where the network computes: auto, cpu, cuda, mps.
     precision : str
-        "full" or "half".
+        "auto", "full" or "half".
     sessions_kept : int
         How many sessions stay on the shelf.
     model_folder : Path or None
@@ -47,7 +47,7 @@ class Preferences:
     """
 
     device: str = "auto"
-    precision: str = "full"
+    precision: str = "auto"
     sessions_kept: int = 10
     model_folder: Path | None = None
     strip_opens: bool = True

@@ -9,7 +9,7 @@ import contextlib
 import shutil
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from napari_sam2.widgets.deeds import Deeds
 from napari_sam2.widgets.engine import (
@@ -28,6 +28,7 @@ from napari_sam2.widgets.engine import (
 from napari_sam2.widgets.engine_parts import (
     frame_news,
     frames_key,
+    lanes_beside_a_window,
     leave_a_core,
     model_info,
     open_target,
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Mapping
     from pathlib import Path
 
-    from napari_sam2.model import SAM2
+    from napari_sam2.model import SAM2, Precision
     from napari_sam2.stacks import Stack
     from napari_sam2.tracking import Session
     from napari_sam2.tracking.prompts import MaskPrompt
@@ -60,12 +61,14 @@ if TYPE_CHECKING:
 
 def default_loader(choice: ModelChoice, folder: Path | None = None) -> SAM2:
     """Load the chosen model, ready for inference."""
-    import torch
-
     from napari_sam2.model import load_model
 
-    dtype = torch.bfloat16 if choice.precision == "half" else torch.float32
-    return load_model(choice.name, device=choice.device, dtype=dtype, folder=folder)
+    return load_model(
+        choice.name,
+        device=choice.device,
+        dtype=cast("Precision", choice.precision),
+        folder=folder,
+    )
 
 
 class TrackingEngine:
@@ -94,6 +97,7 @@ class TrackingEngine:
     ) -> None:
         self._loader = loader or partial(default_loader, folder=models)
         self._shelf, self._kept, self._models = shelf, kept, models
+        self.computes = ""
         self._filled: set[tuple[object, ...]] = set()
         self._choice: ModelChoice | None = None
         self._model: SAM2 | None = None
@@ -356,15 +360,17 @@ class TrackingEngine:
         target = request.target
         self._stack = open_target(target)
         store = self._volume(request).store(target)
+        lanes = lanes_beside_a_window(model)
         if self._shelf is None:
-            self._session = Session(model, self._stack, labels=store)
+            self._session = Session(model, self._stack, labels=store, lanes=lanes)
         else:
             path = new_session_path(self._shelf, target.name, self._kept)
-            self._session = Session(model, self._stack, path=path)
+            self._session = Session(model, self._stack, path=path, lanes=lanes)
             if target.key[:3] in self._filled:  # another model goes on with them
                 store.copy_to(self._session.store)
             self._session.store.mirror = store
             self._filled.add(target.key[:3])
+        self.computes = self._session.computes
         self._opened, self._frames = target.key, frames_key(request)
         masks = self._masks.get(self._frames, {})
         for mask in masks.values():
