@@ -99,7 +99,9 @@ class Canvas:
 
     def _patch(self, object_id: int, memory: FrameMemory) -> Patch:
         painted = self.state.objects[object_id].painted(memory.frame_idx)
-        if painted is not None:
-            return painted
+        return self.patch(memory) if painted is None else painted
+
+    def patch(self, memory: FrameMemory) -> Patch:
+        """Return the network's answer at the frame's resolution."""
         patch = memory_patch(memory)
         return tidy(patch) if self.tidies else patch

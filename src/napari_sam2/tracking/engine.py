@@ -29,12 +29,16 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterator, Sequence
     from concurrent.futures import Executor
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from napari_sam2.model import ImageFeatures
     from napari_sam2.stacks import LabelsStore
     from napari_sam2.tracking.frames import Pixels
     from napari_sam2.tracking.memory_bank import FrameMemory
     from napari_sam2.tracking.objects import TrackedObject
     from napari_sam2.tracking.planning import Pass
+    from napari_sam2.tracking.prompts import Prompt
     from napari_sam2.tracking.state import SessionState
     from napari_sam2.tracking.tracker import Tracker
     from napari_sam2.tracking.windows import Window
@@ -330,6 +334,14 @@ class Engine:
         )
         found.bank.add(memory, conditioning=conditioning)
         found.answered[frame_idx] = len(prompts)
+
+    def suppose(self, found: TrackedObject, prompt: Prompt) -> NDArray[np.bool_]:
+        """Return the (Y, X) mask that `found`, a spare, has after one more prompt."""
+        found.add_prompt(prompt, replace=False)
+        self._answer(found, prompt.frame_idx)
+        memory = found.bank.at(prompt.frame_idx)
+        assert memory is not None
+        return self.canvas.patch(memory).mask(self.tracker.frame_shape)
 
     def _refines(self, found: TrackedObject, frame_idx: int) -> bool:
         """Whether the first prompt goes on from the mask tracked in the frame."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -96,6 +96,23 @@ class TrackedObject:
             bank=bank,
             tracked=np.full(n_frames, UNTRACKED, np.uint8),
             stale=np.full(n_frames, FROM_BOTH, np.uint8),
+        )
+
+    def copy(self) -> TrackedObject:
+        """Return one that can be changed for itself; memories are shared."""
+        bank = self.bank
+        return replace(
+            self,
+            bank=replace(
+                bank, conditioning=dict(bank.conditioning), recent=dict(bank.recent)
+            ),
+            tracked=self.tracked.copy(),
+            stale=self.stale.copy(),
+            prompts={t: list(given) for t, given in self.prompts.items()},
+            locked=dict(self.locked),
+            answered=dict(self.answered),
+            restarted=set(self.restarted),
+            looks=dict(self.looks),
         )
 
     @property

@@ -6,9 +6,11 @@ import base64
 import zlib
 from typing import TYPE_CHECKING, Any
 
+from napari_sam2.tracking.drawn_prompts import OutlinePrompt, ScribblePrompt
 from napari_sam2.tracking.prompts import BoxPrompt, MaskPrompt, PointPrompt
 
 if TYPE_CHECKING:
+    from napari_sam2.tracking.drawn_prompts import OutlineKind
     from napari_sam2.tracking.prompts import Prompt
 
 
@@ -17,17 +19,23 @@ def prompt_to_json(prompt: Prompt) -> dict[str, Any]:
     where = {"object": prompt.object_id, "frame": prompt.frame_idx}
     if isinstance(prompt, PointPrompt):
         points = [list(point) for point in prompt.points]
-        return {**where, "points": points, "labels": list(prompt.labels)}
+        said = {**where, "points": points, "labels": list(prompt.labels)}
+        if isinstance(prompt, ScribblePrompt):
+            said["path"] = [list(vertex) for vertex in prompt.path]
+        return said
     if isinstance(prompt, BoxPrompt):
         return {**where, "box": list(prompt.box)}
     bits = base64.b85encode(zlib.compress(prompt.bits)).decode("ascii")
-    return {
+    said = {
         **where,
         "mask": bits,
         "shape": list(prompt.shape),
         "corner": list(prompt.corner),
         "size": list(prompt.size),
     }
+    if isinstance(prompt, OutlinePrompt):
+        said[prompt.kind] = [list(vertex) for vertex in prompt.vertices]
+    return said
 
 
 def prompt_from_json(item: dict[str, Any]) -> Prompt:
@@ -40,12 +48,15 @@ def prompt_from_json(item: dict[str, Any]) -> Prompt:
     """
     object_id, frame_idx = int(item["object"]), int(item["frame"])
     if "points" in item:
-        return PointPrompt(
+        clicks = PointPrompt(
             object_id=object_id,
             frame_idx=frame_idx,
-            points=tuple((float(y), float(x)) for y, x in item["points"]),
+            points=_pairs(item["points"]),
             labels=tuple(int(label) for label in item["labels"]),
         )
+        if "path" in item:
+            return ScribblePrompt(**vars(clicks), path=_pairs(item["path"]))
+        return clicks
     if "box" in item:
         y, x, y2, x2 = (float(edge) for edge in item["box"])
         return BoxPrompt(object_id=object_id, frame_idx=frame_idx, box=(y, x, y2, x2))
@@ -56,7 +67,7 @@ def prompt_from_json(item: dict[str, Any]) -> Prompt:
     if len(bits) != (h * w + 7) // 8:
         msg = f"a mask of {h} x {w} pixels has {len(bits)} bytes"
         raise ValueError(msg)
-    return MaskPrompt(
+    mask = MaskPrompt(
         object_id=object_id,
         frame_idx=frame_idx,
         shape=(height, width),
@@ -64,3 +75,12 @@ def prompt_from_json(item: dict[str, Any]) -> Prompt:
         size=(h, w),
         bits=bits,
     )
+    kinds: tuple[OutlineKind, ...] = ("polygon", "ellipse")
+    for kind in kinds:
+        if kind in item:
+            return OutlinePrompt(**vars(mask), kind=kind, vertices=_pairs(item[kind]))
+    return mask
+
+
+def _pairs(points: Any) -> tuple[tuple[float, float], ...]:
+    return tuple((float(y), float(x)) for y, x in points)

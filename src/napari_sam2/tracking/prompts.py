@@ -1,4 +1,6 @@
-"""What the user says about objects: clicks, boxes and masks, and their table.
+"""What the user says about objects: clicks, boxes, masks, and their table.
+
+`drawn_prompts` has scribbles and outlines, which are clicks and masks as well.
 
 Coordinates are (y, x) in pixels of the frame, pixel centres at integers.
 """

@@ -1,4 +1,4 @@
-"""Prompts of a session: clicks, boxes and masks, given and taken back."""
+"""Prompts of a session, given and taken back."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam2.tracking.drawn_prompts import OutlinePrompt, ScribblePrompt
 from napari_sam2.tracking.edits import relabelling
 from napari_sam2.tracking.prompt_checks import check_prompt, points_prompt
 from napari_sam2.tracking.prompt_json import prompt_to_json
@@ -13,8 +14,9 @@ from napari_sam2.tracking.prompts import BoxPrompt, MaskPrompt, PromptError
 from napari_sam2.tracking.session_core import SessionCore
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
+    from napari_sam2.tracking.drawn_prompts import OutlineKind
     from napari_sam2.tracking.prompts import Prompt
 
 
@@ -81,6 +83,72 @@ class PromptedSession(SessionCore):
             BoxPrompt(object_id=object_id, frame_idx=frame, box=(y, x, y2, x2))
         )
 
+    def add_scribble(
+        self, object_id: int, frame: int, path: ArrayLike, label: int = 1
+    ) -> None:
+        """Draw a line on an object, or beside it: a few clicks along it, in one.
+
+        Parameters
+        ----------
+        object_id, frame
+            As in `add_points`.
+        path
+            (N, 2) floats (y, x), from end to end; up to 8 points equally far from
+            each other along it are what counts. Those beside the frame do not.
+        label
+            1 on the object, 0 beside it.
+
+        Raises
+        ------
+        PromptError
+            As in `add_points`, or if the path lies beside the frame.
+        """
+        shape = self.stack.shape[1:]
+        self.add_prompt(ScribblePrompt.from_path(object_id, frame, path, label, shape))
+
+    def add_polygon(self, object_id: int, frame: int, vertices: ArrayLike) -> None:
+        """Draw an object's outline; what it holds is the mask, see `add_mask`.
+
+        Parameters
+        ----------
+        object_id, frame
+            As in `add_points`.
+        vertices
+            (N, 2) floats (y, x) in order, at least three.
+
+        Raises
+        ------
+        PromptError
+            As in `add_points`, or if no pixel's centre lies in the polygon.
+        """
+        self._add_outline(object_id, frame, "polygon", vertices)
+
+    def add_ellipse(self, object_id: int, frame: int, corners: ArrayLike) -> None:
+        """Draw an ellipse as an object's outline; what it holds is the mask.
+
+        Parameters
+        ----------
+        object_id, frame
+            As in `add_points`.
+        corners
+            (4, 2) floats (y, x): the corners, in order, of the rectangle that the
+            ellipse touches.
+
+        Raises
+        ------
+        PromptError
+            As in `add_points`, or if no pixel's centre lies in the ellipse.
+        """
+        self._add_outline(object_id, frame, "ellipse", corners)
+
+    def _add_outline(
+        self, object_id: int, frame: int, kind: OutlineKind, vertices: ArrayLike
+    ) -> None:
+        shape = self.stack.shape[1:]
+        self.add_prompt(
+            OutlinePrompt.from_vertices(object_id, frame, kind, vertices, shape)
+        )
+
     def add_mask(self, object_id: int, frame: int, mask: ArrayLike) -> None:
         """Give an object's mask; it replaces what was said in the frame before.
 
@@ -106,10 +174,52 @@ class PromptedSession(SessionCore):
         PromptError
             If it cannot be used on this stack.
         """
-        check_prompt(prompt, self.stack.shape, int(np.iinfo(self._store.dtype).max))
+        self._check(prompt)
         self._state.add_prompt(prompt, replace=replace)
         entry = {"do": "prompt", "prompt": prompt_to_json(prompt)}
         self._log({**entry, "replace": True} if replace else entry)
+
+    def _check(self, prompt: Prompt) -> None:
+        largest = int(np.iinfo(self._store.dtype).max)
+        check_prompt(prompt, self.stack.shape, largest)
+
+    def suppose(
+        self, object_id: int, frame: int, point: tuple[float, float], label: int = 1
+    ) -> NDArray[np.bool_] | None:
+        """Say what a click would give, without giving it; nothing is changed by it.
+
+        Parameters
+        ----------
+        object_id, frame
+            As in `add_points`.
+        point
+            (y, x) in pixels, pixel centres at integers.
+        label
+            1 on the object, 0 beside it.
+
+        Returns
+        -------
+        ndarray or None
+            (Y, X) bool, the object's mask as it would be before other objects are
+            drawn over it; None where a click is refused, for the object is locked.
+
+        Raises
+        ------
+        PromptError
+            If the frame, the point, the label or the id cannot be used.
+        FrameReadError
+            If the frame cannot be read.
+        """
+        prompt = points_prompt(object_id, frame, point, label)
+        self._check(prompt)
+        found = self._state.spare(object_id)
+        if frame in found.locked:
+            return None
+        return self._engine.suppose(found, prompt)
+
+    def is_encoded(self, frame: int) -> bool:
+        """Whether a frame was looked at lately, so that a click is answered soon."""
+        return self._engine.frames.is_kept(frame)
 
     def clear_prompts(self, object_id: int, frame: int) -> None:
         """Forget what was said about an object in a frame, and its pixels there.

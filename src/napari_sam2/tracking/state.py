@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2.tracking.drawn_prompts import OutlinePrompt, ScribblePrompt
 from napari_sam2.tracking.history import History
 from napari_sam2.tracking.objects import (
     BACKWARD,
@@ -155,6 +156,13 @@ class SessionState:
             )
         return self.objects[object_id]
 
+    def spare(self, object_id: int) -> TrackedObject:
+        """Return a copy of an object, or a new one, that does not count."""
+        found = self.objects.get(object_id)
+        if found is None:
+            return TrackedObject.new(object_id, self.new_bank(), self.n_frames)
+        return found.copy()
+
     def reopen(self) -> None:
         """Forget what a session that is opened again does not have: memory and undo."""
         for found in self.objects.values():
@@ -189,8 +197,7 @@ class SessionState:
                 "unlock it there first."
             )
             raise PromptError(msg)
-        verb = "mask of" if isinstance(prompt, MaskPrompt) else "prompt on"
-        self.begin(f"{verb} {prompt.object_id}", [prompt.object_id])
+        self.begin(f"{_verb(prompt)} {prompt.object_id}", [prompt.object_id])
         replace = replace or isinstance(prompt, MaskPrompt)
         self.made(prompt.object_id).add_prompt(prompt, replace=replace)
 
@@ -292,6 +299,14 @@ class SessionState:
             found.tracked[frame_idx] = BACKWARD if reverse else FORWARD
             found.stale[frame_idx] = FRESH
             self.note_drawn(object_id, frame_idx)
+
+
+def _verb(prompt: Prompt) -> str:
+    if isinstance(prompt, OutlinePrompt):
+        return "outline of"
+    if isinstance(prompt, ScribblePrompt):
+        return "scribble on"
+    return "mask of" if isinstance(prompt, MaskPrompt) else "prompt on"
 
 
 def _packed(frames: NDArray[np.intp], rows: NDArray[Any]) -> bytes:
