@@ -192,3 +192,7 @@ def test_whether_a_frame_is_encoded(opened: Open) -> None:
     assert not session.is_encoded(3)
     session.suppose(1, 3, (16, 20))
     assert session.is_encoded(3)
+    session.encode(5)
+    assert session.is_encoded(5)
+    with pytest.raises(IndexError, match="99"):
+        session.encode(99)

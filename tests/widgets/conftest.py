@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QWidget
 
+from napari_sam2.stacks.drawn import ellipse_mask, polygon_mask, scribble_points
 from napari_sam2.tracking.review import ObjectReview
 from napari_sam2.widgets.engine import (
     Catalogue,
@@ -55,6 +59,8 @@ class DiskEngine:
         self.undone: list[tuple[str, dict]] = []
         self.shelved = None
         self.closed = False
+        self.supposed: list[tuple[int, int, tuple[float, float], int]] = []
+        self.encoded: set[int] | None = None  # None: all of them
         self.fail: Exception | None = None
         self.gate = threading.Event()
         self.gate.set()
@@ -224,6 +230,15 @@ class DiskEngine:
                 inside |= (y >= y0) & (y < y1) & (x >= x0) & (x < x1)
             points = [] if prompts is None else list(prompts.points)
             labels = [] if prompts is None else list(prompts.labels)
+            if prompts is not None and prompts.outline is not None:
+                fill = {"polygon": polygon_mask, "ellipse": ellipse_mask}
+                outline = prompts.outline
+                inside = fill[outline.kind](outline.vertices, plane.shape)
+            scribbles = () if prompts is None else prompts.scribbles
+            for scribble in reversed(scribbles):
+                along = scribble_points(scribble.path, plane.shape).tolist()
+                points = [*along, *points]
+                labels = [*[scribble.label] * len(along), *labels]
             for (cy, cx), label in zip(points, labels, strict=True):
                 disk = (y - cy) ** 2 + (x - cx - step) ** 2 <= RADIUS**2
                 inside = inside | disk if label else inside & ~disk
@@ -251,6 +266,18 @@ class DiskEngine:
         plane[~np.isin(plane, list(anchors))] = 0
         store.write(frame_idx, plane)
         return self._draw(request, frame_idx, anchors)
+
+    def suppose(self, request, object_id, frame_idx, point, label, *, afresh):
+        self._check()
+        assert request.prompts == self.prompts
+        if afresh and self.encoded is not None:
+            self.encoded.add(frame_idx)
+        if self.encoded is not None and frame_idx not in self.encoded:
+            return None
+        self.supposed.append((object_id, frame_idx, point, label))
+        angles = np.linspace(0, 2 * np.pi, 16)
+        ring = np.stack([np.sin(angles), np.cos(angles)], axis=1)
+        return [np.array(point) + RADIUS * ring]
 
     def _todo(self, request, direction, frames, everything):
         start = min(frame for frame, _ in self._anchors(request).values())
@@ -346,6 +373,52 @@ class Bench:
         self.settle()
 
 
+class Mouse:
+    """A real mouse over the picture of a bench; positions are (y, x) in the world."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench, self._viewer = bench, bench.viewer
+        window = bench.widget.window()
+        window.resize(1000, 800)
+        window.show()
+        bench.qtbot.waitExposed(window)
+        (self.canvas,) = (
+            w for w in window.findChildren(QWidget) if "CanvasBackend" in repr(type(w))
+        )
+        self._viewer.reset_view()
+        self.wait()
+
+    def pixel(self, position: tuple[float, float]) -> QPoint:
+        """Return where a position is on the canvas."""
+        camera, displayed = self._viewer.scene.camera, self._viewer.dims.displayed[-2:]
+        world = np.zeros(self._viewer.dims.ndim)
+        world[-2:] = position
+        middle = np.array([self.canvas.height(), self.canvas.width()]) / 2
+        off = world[list(displayed)] - np.array(camera.center[-2:])
+        y, x = middle + off * camera.zoom
+        return QPoint(round(x), round(y))
+
+    def wait(self, milliseconds: int = 25) -> None:
+        """Let napari, which throttles moves, take notice."""
+        self._bench.qtbot.wait(milliseconds)
+
+    def move(self, position: tuple[float, float]) -> None:
+        QTest.mouseMove(self.canvas, self.pixel(position))
+        self.wait()
+
+    def drag(self, path, modifiers=Qt.KeyboardModifier.NoModifier) -> None:
+        """Press, move along a path, let go."""
+        left = Qt.MouseButton.LeftButton
+        self.move(path[0])
+        QTest.mousePress(self.canvas, left, modifiers, self.pixel(path[0]))
+        self.wait()
+        for position in path[1:]:
+            self.move(position)
+        QTest.mouseRelease(self.canvas, left, modifiers, self.pixel(path[-1]))
+        self.wait()
+        self._bench.settle()
+
+
 @pytest.fixture
 def engine() -> DiskEngine:
     return DiskEngine()
@@ -386,3 +459,15 @@ def bench(viewer, movie, open_bench) -> Bench:
     viewer.add_image(movie, name="movie")
     viewer.dims.set_point(0, 0)
     return open_bench()
+
+
+@pytest.fixture
+def mouse_over() -> type[Mouse]:
+    """Return what makes a real mouse over a bench."""
+    return Mouse
+
+
+@pytest.fixture
+def mouse(bench) -> Mouse:
+    """A real mouse over the panel's small movie."""
+    return Mouse(bench)

@@ -220,7 +220,7 @@ def test_the_slider_goes_along_and_can_be_taken_back(bench, engine, viewer, qtbo
 
 def test_a_box_is_a_prompt(bench):
     bench.widget.panel.box_tool.click()
-    boxes = bench.place.prompts.boxes
+    boxes = bench.place.prompts.shapes
     assert boxes.mode == "add_rectangle"
     corners = [[0, 9.5, 19.5], [0, 9.5, 29.5], [0, 15.5, 29.5], [0, 15.5, 19.5]]
     boxes.add(np.array(corners), shape_type="rectangle")

@@ -15,8 +15,10 @@ from napari_sam2.widgets.engine import (
     Edit,
     FramePrompts,
     ModelChoice,
+    Outline,
     Painted,
     Request,
+    Scribble,
 )
 from napari_sam2.widgets.target import Target
 from napari_sam2.widgets.tracking_engine import TrackingEngine
@@ -256,7 +258,7 @@ def test_more_steps_than_are_kept_cannot_be_taken_back_in_part(engine, movie):
         plane[number // 8 * 3, number % 8 * 8 : number % 8 * 8 + 4] = number + 1
     request = request_for(movie)
     assert len(engine.take_masks(request, 0, lambda: plane)) == 130
-    assert engine.turn(request, undo=True) is None
+    assert engine.turn(request_for(movie), undo=True) is None
 
 
 def test_edits_of_cells(engine, movie):
@@ -447,3 +449,90 @@ def test_the_shelf_keeps_the_newest(tmp_path):
     assert path.name.endswith("-my_movie_1_tif.sam2.zarr")
     path.mkdir()
     assert new_session_path(tmp_path, "my movie/1.tif") != path
+
+
+SQUARE = ((9.5, 9.5), (9.5, 29.5), (29.5, 29.5), (29.5, 9.5))
+
+
+def test_drawings_are_told_to_the_session_and_taken_back(engine, movie):
+    outline = Outline(kind="polygon", vertices=SQUARE)
+    ellipse = Outline(kind="ellipse", vertices=SQUARE)
+    scribble = Scribble(path=((40.0, 10.0), (40.0, 30.0)), label=1)
+    drawn = FramePrompts(outline=outline)
+    labels = engine.open(request_for(movie), 0)
+    engine.preview(request_for(movie, {(1, 0): drawn}), 0)
+    square = labels[0, 1].copy()
+    assert square[10, 10] == square[29, 29] == 1
+    assert (square == 1).sum() == 400
+    engine.preview(request_for(movie, {(1, 0): FramePrompts(outline=ellipse)}), 0)
+    assert labels[0, 1, 10, 10] == 0
+    assert labels[0, 1, 20, 20] == 1
+    engine.preview(request_for(movie, {(1, 0): drawn}), 0)  # undone in the session
+    assert (labels[0, 1] == square).all()
+    both = {(1, 0): drawn, (2, 1): FramePrompts(scribbles=(scribble,))}
+    request = request_for(movie, both)
+    engine.preview(request, 1)
+    assert (
+        engine.edit(request, Edit(verb="lock", object_id=1, frames=(0,))).prompts
+        == both
+    )
+    standing = engine.turn(request, undo=True)
+    assert standing.prompts == both
+    assert standing.masks == ()  # an outline is none that was painted
+    standing = engine.turn(request, undo=True)
+    assert standing.what == "scribble on 2"
+    assert standing.prompts == {(1, 0): drawn}
+
+
+def test_scribbles_that_are_added_refine_and_others_begin_anew(engine, movie):
+    one = Scribble(path=((30.0, 20.0), (30.0, 40.0)), label=1)
+    two = Scribble(path=((10.0, 10.0), (10.0, 20.0)), label=0)
+    answers = []
+    for steps in (((one, two),), ((one,), (one, two)), ((two,), (one, two))):
+        for scribbles in steps:
+            request = request_for(movie, {(1, 0): FramePrompts(scribbles=scribbles)})
+            labels = engine.open(request, 0)
+            engine.preview(request, 0)
+        answers.append(labels[0, 1].copy())
+        engine.preview(request_for(movie), 0)
+    assert (answers[0] == answers[1]).all()
+    assert (answers[0] == answers[2]).all()
+
+
+def test_painting_over_an_outline_and_back(engine, movie):
+    drawn = FramePrompts(outline=Outline(kind="polygon", vertices=SQUARE))
+    request = request_for(movie, {(1, 0): drawn})
+    labels = engine.open(request, 0)
+    engine.preview(request, 0)
+    plane = np.zeros((64, 64), np.uint16)
+    plane[40:50, 40:50] = 1
+    engine.take_masks(request, 0, lambda: plane, Painted(selected=1, areas={}))
+    painted = request_for(movie)  # the panel has taken the outline away
+    engine.preview(painted, 0)
+    assert (labels[0, 1] == plane).all()
+    standing = engine.turn(painted, undo=True)
+    assert standing.prompts == {(1, 0): drawn}
+    assert labels[0, 1, 20, 20] == 1
+
+
+def test_a_supposed_click_is_not_remembered(engine, movie):
+    request = request_for(movie, {(1, 0): click((30.0, 30.0))})
+    labels = engine.open(request, 0)
+    engine.preview(request, 0)
+    before = labels.copy()
+    lines = engine.suppose(request, 1, 0, (20.0, 40.0), 1, afresh=True)
+    assert lines
+    assert all(line.shape[1] == 2 for line in lines)
+    assert engine.suppose(request, 1, 3, (20.0, 40.0), 1, afresh=False) is None
+    assert engine.suppose(request, 1, 3, (20.0, 40.0), 1, afresh=True)
+    assert engine.suppose(request, 2, 3, (20.0, 40.0), 1, afresh=False)
+    assert (labels == before).all()
+    standing = engine.turn(request, undo=True)
+    assert standing.prompts == {}
+    assert engine.turn(request_for(movie), undo=True) is None
+
+
+def test_opening_encodes_the_frame(engine, movie):
+    request = request_for(movie)
+    engine.open(request, 2)
+    assert engine.suppose(request, 1, 2, (20.0, 40.0), 1, afresh=False)

@@ -68,9 +68,9 @@ def test_a_box_around_nothing_is_refused(bench, notes, edge):
     bench.widget.panel.box_tool.click()
     y, x, far = 20.0, edge - 0.5, edge + 0.5
     corners = [[0, y, x], [0, y, far], [0, y + 9, far], [0, y + 9, x]]
-    bench.place.prompts.boxes.add(np.array(corners), shape_type="rectangle")
+    bench.place.prompts.shapes.add(np.array(corners), shape_type="rectangle")
     bench.settle()
-    assert len(bench.place.prompts.boxes.data) == 0
+    assert len(bench.place.prompts.shapes.data) == 0
     assert notes[-1].message == messages.BAD_BOX
     assert not bench.labels.any()
 
@@ -78,7 +78,7 @@ def test_a_box_around_nothing_is_refused(bench, notes, edge):
 def test_a_box_that_sticks_out_is_cut(bench):
     bench.widget.panel.box_tool.click()
     corners = [[0, -9, -9], [0, -9, 9], [0, 9, 9], [0, 9, -9]]
-    bench.place.prompts.boxes.add(np.array(corners), shape_type="rectangle")
+    bench.place.prompts.shapes.add(np.array(corners), shape_type="rectangle")
     bench.settle()
     assert bench.place.sent[1, 0].box == (0, 0, 9.5, 9.5)
     assert bench.labels[0, 0, 0] == 1

@@ -8,6 +8,7 @@ import numpy as np
 
 from napari_sam2.tracking.drawn_prompts import OutlinePrompt, ScribblePrompt
 from napari_sam2.tracking.edits import relabelling
+from napari_sam2.tracking.planning import check_frames
 from napari_sam2.tracking.prompt_checks import check_prompt, points_prompt
 from napari_sam2.tracking.prompt_json import prompt_to_json
 from napari_sam2.tracking.prompts import BoxPrompt, MaskPrompt, PromptError
@@ -216,6 +217,19 @@ class PromptedSession(SessionCore):
         if frame in found.locked:
             return None
         return self._engine.suppose(found, prompt)
+
+    def encode(self, frame: int) -> None:
+        """Look at a frame, so that a click in it is answered soon.
+
+        Raises
+        ------
+        IndexError
+            If there is no such frame.
+        FrameReadError
+            If the frame cannot be read.
+        """
+        check_frames([frame], self.stack.n_frames)
+        self._engine.frames.features(frame)
 
     def is_encoded(self, frame: int) -> bool:
         """Whether a frame was looked at lately, so that a click is answered soon."""

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam2.widgets.engine import Catalogue, ModelInfo
 from napari_sam2.widgets.engine_parts import (
+    default_loader,
     leave_a_core,
     open_target,
     own_model_info,
 )
-from napari_sam2.widgets.tracking_engine import TrackingEngine, default_loader
+from napari_sam2.widgets.tracking_engine import TrackingEngine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -10,6 +10,7 @@ from qtpy.QtCore import QTimer
 
 from napari_sam2.widgets import console_lines, messages
 from napari_sam2.widgets.cells import Cells
+from napari_sam2.widgets.engine import FramePrompts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Mapping
@@ -58,6 +59,8 @@ class Asking:
             panel.both,
             panel.click_tool,
             panel.box_tool,
+            panel.scribble_tool,
+            panel.outline_tool,
             panel.new_object,
             panel.undo,
             panel.redo,
@@ -115,6 +118,7 @@ class Asking:
             desk.say(refused)
             show_warning(refused)
             request = desk.request() or request
+        before = place.sent
         changed = place.changed_frames(request.prompts)
         if not changed:
             return
@@ -126,10 +130,14 @@ class Asking:
         object_id = changed[frames.index(frame)][1]
         self._to_review.update(object_id for _, object_id in changed)
         self._ask(place, request, frame, object_id)
-        prompts = request.prompts.get((object_id, frame))
-        if prompts is not None:
-            lines = console_lines.prompt_lines((object_id, frame), prompts)
-            desk.console(lines[-1])
+        key = object_id, frame
+        line = console_lines.new_prompt_line(
+            key,
+            request.prompts.get(key, FramePrompts()),
+            before.get(key, FramePrompts()),
+        )
+        if line is not None:
+            desk.console(line)
 
     def painted(self) -> None:
         """Take what the user painted as the cell's mask in this frame."""
@@ -254,7 +262,7 @@ class Asking:
         def done(answer: tuple[Any, Mapping[int, ObjectReview]]) -> None:
             array, reviews = answer
             ids = tuple(reviews)
-            place.masks.update((object_id, frame) for object_id in ids)
+            place.masks_taken(ids, frame)
             place.cells.take_some(reviews, ids)
             desk.show_result(place, array)
             desk.show_objects()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from napari_sam2.widgets.engine import (
         Direction,
         Edit,
@@ -41,19 +43,41 @@ def session_lines(request: Request) -> list[str]:
 
 
 def prompt_lines(key: PromptKey, prompts: FramePrompts) -> list[str]:
-    """Return the lines that give an object its clicks and box in one frame."""
+    """Return the lines that give an object its prompts in one frame."""
     object_id, frame = key
     lines = []
+    outline = prompts.outline
+    if outline is not None:
+        corners = _pairs(outline.vertices)
+        lines.append(f"session.add_{outline.kind}({object_id}, {frame}, [{corners}])")
     if prompts.box is not None:
         box = ", ".join(f"{value:.1f}" for value in prompts.box)
         lines.append(f"session.add_box({object_id}, {frame}, ({box}))")
+    lines += [
+        f"session.add_scribble({object_id}, {frame}, [{_pairs(scribble.path)}], "
+        f"{scribble.label})"
+        for scribble in prompts.scribbles
+    ]
     if prompts.points:
-        points = ", ".join(f"({y:.1f}, {x:.1f})" for y, x in prompts.points)
         labels = ", ".join(str(label) for label in prompts.labels)
+        points = _pairs(prompts.points)
         lines.append(
             f"session.add_points({object_id}, {frame}, [{points}], [{labels}])"
         )
     return lines
+
+
+def new_prompt_line(
+    key: PromptKey, prompts: FramePrompts, before: FramePrompts
+) -> str | None:
+    """Return the line of what was added or changed last; None if nothing was."""
+    known = prompt_lines(key, before)
+    new = [line for line in prompt_lines(key, prompts) if line not in known]
+    return new[-1] if new else None
+
+
+def _pairs(points: Iterable[tuple[float, float]]) -> str:
+    return ", ".join(f"({y:.1f}, {x:.1f})" for y, x in points)
 
 
 def edit_line(edit: Edit) -> str:

@@ -88,6 +88,13 @@ class Desk(QObject):
         elif self.panel.status.text() in messages.OBSTACLES:
             self.say(messages.GO_ON)
 
+    def say_how(self, tool: str) -> None:
+        """Tell the user what to do with a tool, where that is not plain."""
+        how = {"scribble": messages.SCRIBBLE, "outline": messages.OUTLINE}.get(tool)
+        place = self.place
+        if how is not None and place is not None and not place.why_not_clickable():
+            self.say(how)
+
     def console(self, line: str) -> None:
         """Show what was just done as a line of Python."""
         self.panel.console.setText(line)

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Mapping
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from napari_sam2.tracking.review import ObjectReview
     from napari_sam2.tracking.shelf import Earlier
     from napari_sam2.widgets.target import Target
@@ -22,9 +25,46 @@ PromptKey = tuple[int, int]
 """(object_id, frame_idx)"""
 
 
+OutlineKind = Literal["polygon", "ellipse"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scribble:
+    """A drawn line that is clicks along it.
+
+    Attributes
+    ----------
+    path : tuple of (y, x)
+        From end to end.
+    label : int
+        1 on the object, 0 beside it.
+    """
+
+    path: tuple[tuple[float, float], ...]
+    label: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outline:
+    """A drawn line around an object, which is its mask.
+
+    Attributes
+    ----------
+    kind : str
+        "polygon" or "ellipse".
+    vertices : tuple of (y, x)
+        Corners of the polygon, or the four of the ellipse's box.
+    """
+
+    kind: OutlineKind
+    vertices: tuple[tuple[float, float], ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class FramePrompts:
-    """All clicks on one object in one frame, and its box.
+    """All clicks on one object in one frame, and what was drawn.
+
+    Said in this order: outline, box, scribbles, clicks.
 
     Attributes
     ----------
@@ -34,11 +74,23 @@ class FramePrompts:
         1 on the object, 0 beside it; one a point.
     box : (y, x, y2, x2) or None
         Rows y <= r < y2, columns x <= c < x2.
+    scribbles : tuple of Scribble
+        In the order in which they were drawn.
+    outline : Outline or None
+        The mask that all else refines.
     """
 
     points: tuple[tuple[float, float], ...] = ()
     labels: tuple[int, ...] = ()
     box: tuple[float, float, float, float] | None = None
+    scribbles: tuple[Scribble, ...] = ()
+    outline: Outline | None = None
+
+    @property
+    def count(self) -> int:
+        """How many prompts that are."""
+        drawn = (self.box is not None) + (self.outline is not None)
+        return len(self.points) + len(self.scribbles) + drawn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,6 +303,22 @@ class Engine(Protocol):
 
     def preview(self, request: Request, frame_idx: int) -> FrameNews:
         """Segment one frame from its prompts."""
+
+    def suppose(
+        self,
+        request: Request,
+        object_id: int,
+        frame_idx: int,
+        point: tuple[float, float],
+        label: int,
+        *,
+        afresh: bool,
+    ) -> list[NDArray[np.float64]] | None:
+        """Say what a click would give, as lines (N, 2) around it; remember nothing.
+
+        None where that would take more than a moment: on a frame that was not looked
+        at yet (unless `afresh`), or with anything in the request that is news.
+        """
 
     def frames_to_do(
         self,

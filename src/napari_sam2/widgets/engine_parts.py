@@ -3,21 +3,42 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from napari_sam2.widgets.engine import FrameNews, ModelInfo, ObjectNews
+from napari_sam2.widgets.engine import (
+    Catalogue,
+    FrameNews,
+    ModelChoice,
+    ModelInfo,
+    ObjectNews,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from napari_sam2.model import SAM2, Card
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_sam2.model import SAM2, Card, Precision
     from napari_sam2.stacks import Stack
     from napari_sam2.tracking import Session
     from napari_sam2.widgets.engine import Request
     from napari_sam2.widgets.target import Target
 
 WARM_UP_SIDE = 512
+
+
+def default_loader(choice: ModelChoice, folder: Path | None = None) -> SAM2:
+    """Load the chosen model, ready for inference."""
+    from napari_sam2.model import load_model
+
+    return load_model(
+        choice.name,
+        device=choice.device,
+        dtype=cast("Precision", choice.precision),
+        folder=folder,
+    )
 
 
 def open_target(target: Target) -> Stack:
@@ -78,6 +99,20 @@ def _all_threads() -> int:
     return torch.get_num_threads()
 
 
+def supposed_rims(
+    session: Session,
+    object_id: int,
+    frame_idx: int,
+    point: tuple[float, float],
+    label: int,
+) -> list[NDArray[np.float64]]:
+    """Return lines (N, 2) around the mask that a click would give; see `suppose`."""
+    from napari_sam2.stacks.drawn import rims
+
+    mask = session.suppose(object_id, frame_idx, point, label)
+    return [] if mask is None else rims(mask)
+
+
 def frames_key(request: Request) -> tuple[object, ...]:
     """Where masks belong: the frames, however bright they are shown."""
     target = request.target
@@ -118,6 +153,28 @@ def model_info(name: str, folder: Path | None = None) -> ModelInfo:
     size = "" if known.n_bytes is None else f"{known.n_bytes / 2**20:.0f} MB"
     note = "built in" if known.packaged else size
     return ModelInfo(name=name, here=here, note=note)
+
+
+def catalogue(folder: Path | None) -> Catalogue:
+    """Find out which models and devices are here."""
+    import torch
+
+    from napari_sam2.model.registry import CHECKPOINTS
+
+    devices = ["auto", "cpu"]
+    if torch.cuda.is_available():
+        devices += [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        devices.append("mps")
+    known = (model_info(name, folder) for name in CHECKPOINTS)
+    return Catalogue(
+        # SAM 2.0 is for reproducing old results: offered where its file is.
+        models=(
+            *(m for m in known if m.here or not m.name.startswith("sam2-")),
+            *own_model_infos(),
+        ),
+        devices=tuple(devices),
+    )
 
 
 def own_model_infos() -> tuple[ModelInfo, ...]:

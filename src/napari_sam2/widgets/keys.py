@@ -75,6 +75,14 @@ KEYS = (
     KeyAction(
         name="absent", key="D", words="the cell is not in this frame: delete it here"
     ),
+    KeyAction(name="click_tool", key="Shift-C", words="take the tool Click"),
+    KeyAction(name="box_tool", key="Shift-B", words="take the tool Box"),
+    KeyAction(name="scribble_tool", key="Shift-S", words="take the tool Scribble"),
+    KeyAction(name="outline_tool", key="Shift-O", words="take the tool Outline"),
+    KeyAction(name="paint_tool", key="Shift-H", words="take the tool Paint (by hand)"),
+    KeyAction(
+        name="hover", key="W", words="show what a click would give, or no longer"
+    ),
     KeyAction(name="help", key="?", words="show this list"),
 )
 MOUSE = (
@@ -82,6 +90,8 @@ MOUSE = (
     ("Ctrl + click (or Alt)", "this does not"),
     ("Shift + click", "begin the next cell with it"),
     ("Box, and a drag", "the cell is in here"),
+    ("Scribble, and a drag", "the cell lies along this; with Ctrl: it does not"),
+    ("Outline, and a drag", "this is its mask; taken as it is"),
     ("Paint", "this is its mask; taken as it is"),
 )
 """What the mouse does, and what one says with it."""

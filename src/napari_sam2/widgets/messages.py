@@ -29,6 +29,10 @@ FLAT_ONLY = (
 OUTSIDE = "That click lies beside the image; click on a cell inside it."
 ANOTHER_LAYER = "To go on, press <b>Click</b>, and click on a cell."
 BAD_BOX = "That box holds no cell: press beside it, drag across it, let go."
+BAD_SCRIBBLE = "That scribble lies beside the image; draw it along a cell inside it."
+BAD_OUTLINE = "That outline holds no pixel of the image; draw it around a cell."
+SCRIBBLE = "<b>Draw along the cell</b>: press, drag, let go. <b>Ctrl</b>: not this."
+OUTLINE = "<b>Draw around the cell</b>: press, drag, let go. It is taken as it is."
 NOTHING_PROMPTED = "There is nothing to follow yet: click on a cell first."
 NO_FRAMES = (
     "No frame lies in that direction and range: change the range, or press Both."

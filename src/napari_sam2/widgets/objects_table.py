@@ -100,8 +100,7 @@ class ObjectsTable(QTableWidget):
         """Count prompts; cells that never had one and are not current disappear."""
         counts: dict[int, int] = dict.fromkeys((object_id for object_id, _ in masks), 1)
         for (object_id, _), given in prompts.items():
-            count = len(given.points) + (given.box is not None)
-            counts[object_id] = counts.get(object_id, 0) + count
+            counts[object_id] = counts.get(object_id, 0) + given.count
         for object_id in {*counts, current}:
             self._cells[object_id].prompts = 0
         for object_id, cell in list(self._cells.items()):

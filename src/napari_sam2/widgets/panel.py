@@ -121,13 +121,28 @@ class Panel(QScrollArea):
     def _prompt_part(self) -> QVBoxLayout:
         self.click_tool = _tool("Click", "Click on a cell: one click is often enough")
         self.box_tool = _tool("Box", "Drag a box around a cell")
+        self.scribble_tool = _tool("Scribble", "Draw a line along a cell")
+        self.outline_tool = _tool(
+            "Outline", "Draw a line around a cell; what it holds is used as it is"
+        )
         self.paint_tool = _tool("Paint", "Paint the cell by hand; it is used as it is")
+        tools = (
+            self.click_tool,
+            self.box_tool,
+            self.scribble_tool,
+            self.outline_tool,
+            self.paint_tool,
+        )
         self.tools = QButtonGroup(self)
-        for button in (self.click_tool, self.box_tool, self.paint_tool):
+        for button in tools:
             self.tools.addButton(button)
         self.sign = QPushButton(messages.BELONGS)
         self.sign.setCheckable(True)
         self.sign.setToolTip("Whether a plain click adds to the cell or takes away (T)")
+        self.hover = QCheckBox("Preview")
+        self.hover.setToolTip(
+            "Show what a click would give while the mouse is over the picture (W)"
+        )
         self.objects = ObjectsTable()
         self.new_object = QPushButton("New cell")
         self.new_object.setToolTip("The next click begins another cell (M)")
@@ -155,8 +170,10 @@ class Panel(QScrollArea):
         self.start_label = QLabel("Start from")
         part = QVBoxLayout()
         part.setSpacing(4)
-        part.addLayout(row(self.click_tool, self.box_tool, self.paint_tool))
-        part.addWidget(self.sign)
+        part.addLayout(row(*tools))
+        signs = row(self.sign, self.hover)
+        signs.setStretch(0, 1)
+        part.addLayout(signs)
         part.addWidget(self.help)
         part.addWidget(self.objects)
         part.addLayout(row(self.new_object, self.undo, self.redo))

@@ -42,6 +42,8 @@ class Preferences:
         Whether the review strip opens below the picture.
     colours : str
         One of `COLOUR_MAPS`.
+    hover : bool
+        Whether what a click would give is shown at the mouse.
     keys : mapping of str to str
         Keys by the names in `napari_sam2.widgets.keys.KEYS`.
     """
@@ -52,6 +54,7 @@ class Preferences:
     model_folder: Path | None = None
     strip_opens: bool = True
     colours: str = COLOUR_MAPS[0]
+    hover: bool = False
     keys: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -73,5 +76,6 @@ def read_preferences() -> Preferences:
         model_folder=Path(folder).expanduser() if folder else None,
         strip_opens=general.strip_opens,
         colours=general.colours,
+        hover=general.hover,
         keys=settings.keys.model_dump(),
     )

@@ -2,23 +2,98 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections import defaultdict
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from napari_sam2.stacks.drawn import ellipse_mask, polygon_mask, scribble_points
+from napari_sam2.widgets import messages
+from napari_sam2.widgets.engine import FramePrompts, Outline, OutlineKind, Scribble
+from napari_sam2.widgets.prompt_sync import rounded
 
-    from napari_sam2.widgets.engine import FramePrompts, PromptKey
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from napari.layers import Layer
+
+    from napari_sam2.widgets.engine import PromptKey
     from napari_sam2.widgets.target import Target
 
+    Vertices = tuple[tuple[float, float], ...]
+
+Kind = Literal["click", "box", "scribble", "polygon", "ellipse"]
+SHAPE_TYPES: dict[str, Kind] = {
+    "rectangle": "box",
+    "path": "scribble",
+    "line": "scribble",
+    "polygon": "polygon",
+    "ellipse": "ellipse",
+}
+"""What napari's shapes are as prompts; the first of each is what is drawn again."""
+
 SMALLEST_BOX = 2.0  # pixels; a click with the box tool draws one that is smaller
+PROBE = 1024.0  # pixels along an axis, to find out how two layers lie
+SAME = 1e-6  # pixels by which layers that lie alike may seem to differ
 
 
-def clipped(position: np.ndarray, target: Target) -> np.ndarray:
-    """Return the position with y and x inside the picture: boxes may stick out."""
-    highest = np.array(target.shape[-2:]) - 1
-    return np.concatenate([position[:-2], np.clip(position[-2:], 0, highest)])
+class Drawn(NamedTuple):
+    """A prompt as it is in a layer, or is to be put into one.
+
+    Attributes
+    ----------
+    kind : str
+        What it is.
+    object_id, sign : int
+        Its object; 1 on it, 0 beside it.
+    vertices : ndarray
+        (N, D) in the image's data: one point, the four corners of a box or of an
+        ellipse's box, or the corners of a line.
+    """
+
+    kind: Kind
+    object_id: int
+    sign: int
+    vertices: np.ndarray
+
+    @property
+    def pairs(self) -> Vertices:
+        """(y, x) of the vertices, rounded."""
+        return tuple((rounded(y), rounded(x)) for y, x in self.vertices[:, -2:])
+
+    def frame(self, target: Target) -> int | None:
+        """Return the frame it is in; None if in none of this stack.
+
+        Shapes may stick out of the picture, clicks may not.
+        """
+        place = self.vertices[0]
+        if self.kind != "click":
+            highest = np.array(target.shape[-2:]) - 1
+            place = np.concatenate([place[:-2], np.clip(place[-2:], 0, highest)])
+        return target.frame_of([float(at) for at in place])
+
+    def why_unusable(self, target: Target) -> str | None:
+        """Say why it is no prompt anywhere in the image; None if it is one."""
+        size = target.shape[-2], target.shape[-1]
+        if self.kind == "click":
+            position = [float(at) for at in self.vertices[0]]
+            return None if target.holds(position) else messages.OUTSIDE
+        if self.kind == "box":
+            y, x, y2, x2 = box_of(self.vertices, target)
+            return messages.BAD_BOX if min(y2 - y, x2 - x) < SMALLEST_BOX else None
+        if self.kind == "scribble":
+            inside = len(scribble_points(self.pairs, size))
+            return None if inside else messages.BAD_SCRIBBLE
+        holds = _holds_pixels(self.kind, self.pairs, size)
+        return None if holds else messages.BAD_OUTLINE
+
+
+@lru_cache(maxsize=1000)
+def _holds_pixels(kind: OutlineKind, pairs: Vertices, size: tuple[int, int]) -> bool:
+    """Whether an outline holds a pixel; asked again for all with every change."""
+    fill = polygon_mask if kind == "polygon" else ellipse_mask
+    return bool(fill(pairs, size).any())
 
 
 def box_of(corners: np.ndarray, target: Target) -> tuple[float, float, float, float]:
@@ -32,55 +107,89 @@ def box_of(corners: np.ndarray, target: Target) -> tuple[float, float, float, fl
     return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 
 
-def click_is_usable(position: np.ndarray, target: Target) -> bool:
-    """Whether a click, (1, D) in the image's data, hits a pixel."""
-    where: Any = position[0]
-    return target.holds(where)
+def gather(drawn: Iterable[Drawn], target: Target) -> dict[PromptKey, FramePrompts]:
+    """Gather the prompts for a stack, by object and frame.
 
-
-def box_is_usable(corners: np.ndarray, target: Target) -> bool:
-    """Whether a rectangle, (4, D) in the image's data, holds enough pixels."""
-    y, x, y2, x2 = box_of(corners, target)
-    return min(y2 - y, x2 - x) >= SMALLEST_BOX
-
-
-class Put(NamedTuple):
-    """A prompt to be put into a layer.
-
-    Attributes
-    ----------
-    object_id, sign : int
-        Its object; 1 on it, 0 beside it.
-    vertices : ndarray
-        (N, D) in the image's data: one point, or the four corners of a box.
+    What lies outside it, or at other positions of the axes that are held, is left
+    out; of several boxes or outlines of an object in a frame the last counts.
     """
-
-    object_id: int
-    sign: int
-    vertices: np.ndarray
-
-
-def clicks_to_put(
-    prompts: Mapping[PromptKey, FramePrompts], target: Target
-) -> list[Put]:
-    """Return the clicks among prompts, as points."""
-    return [
-        Put(object_id, label, np.array([[*target.index(frame), *point]], float))
-        for (object_id, frame), given in prompts.items()
-        for point, label in zip(given.points, given.labels, strict=True)
-    ]
+    found: dict[PromptKey, list[Drawn]] = defaultdict(list)
+    for one in drawn:
+        frame = one.frame(target)
+        if frame is not None and one.why_unusable(target) is None:
+            found[one.object_id, frame].append(one)
+    return {key: _frame_prompts(found[key], target) for key in sorted(found)}
 
 
-def boxes_to_put(
-    prompts: Mapping[PromptKey, FramePrompts], target: Target
-) -> list[Put]:
-    """Return the boxes among prompts, as corners; see `box_of`."""
+def _frame_prompts(drawn: list[Drawn], target: Target) -> FramePrompts:
+    clicks = [one for one in drawn if one.kind == "click"]
+    box: tuple[float, float, float, float] | None = None
+    outline: Outline | None = None
+    for one in drawn:
+        if one.kind == "box":
+            y, x, y2, x2 = map(rounded, box_of(one.vertices, target))
+            box = (y, x, y2, x2)
+        elif one.kind == "polygon" or one.kind == "ellipse":
+            outline = Outline(kind=one.kind, vertices=one.pairs)
+    return FramePrompts(
+        points=tuple(one.pairs[0] for one in clicks),
+        labels=tuple(one.sign for one in clicks),
+        box=box,
+        scribbles=tuple(
+            Scribble(path=one.pairs, label=one.sign)
+            for one in drawn
+            if one.kind == "scribble"
+        ),
+        outline=outline,
+    )
+
+
+def to_draw(prompts: Mapping[PromptKey, FramePrompts], target: Target) -> list[Drawn]:
+    """Return what `gather` would make these prompts of."""
     found = []
     for (object_id, frame), given in prompts.items():
+        where = target.index(frame)
+
+        def add(
+            kind: Kind,
+            pairs: Iterable[tuple[float, float]],
+            sign: int = 1,
+            *,
+            where: tuple[int, ...] = where,
+            object_id: int = object_id,
+        ) -> None:
+            vertices = np.array([[*where, *pair] for pair in pairs], float)
+            found.append(Drawn(kind, object_id, sign, vertices))
+
+        for point, label in zip(given.points, given.labels, strict=True):
+            add("click", [point], label)
+        if given.outline is not None:
+            add(given.outline.kind, given.outline.vertices)
         if given.box is not None:
-            y, x, y2, x2 = (edge - 0.5 for edge in given.box)
-            corners = ((y, x), (y, x2), (y2, x2), (y2, x))
-            where = target.index(frame)
-            vertices = np.array([[*where, *corner] for corner in corners], float)
-            found.append(Put(object_id, 1, vertices))
+            y, x, y2, x2 = (edge - 0.5 for edge in given.box)  # see `box_of`
+            add("box", [(y, x), (y, x2), (y2, x2), (y2, x)])
+        for scribble in given.scribbles:
+            add("scribble", scribble.path, scribble.label)
     return found
+
+
+def between(layer: Layer, other: Layer) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what brings (N, D) positions in a layer's data to another's data."""
+
+    def carried(position: np.ndarray) -> np.ndarray:
+        return np.asarray(other.world_to_data(layer.data_to_world(position)))
+
+    # Both lie in the world by affine transforms; napari takes one point at a time.
+    origin = carried(np.zeros(layer.ndim))
+    steps = [carried(step) - origin for step in PROBE * np.eye(layer.ndim)]
+    matrix = np.array(steps) / PROBE
+    same = np.allclose(matrix, np.eye(layer.ndim), rtol=0, atol=SAME / PROBE)
+    same = same and np.allclose(origin, 0, rtol=0, atol=SAME)
+
+    def carry(positions: np.ndarray) -> np.ndarray:
+        # Exactly the same, or prompts would change by being put into a layer.
+        given = np.asarray(positions, np.float64)
+        carried: np.ndarray = given if same else given @ matrix + origin
+        return carried
+
+    return carry

@@ -1,52 +1,42 @@
-"""The layers a user prompts in: clicks are points, boxes are rectangles.
+"""The layers a user prompts in: clicks are points, all that is drawn are shapes.
 
-Each point and rectangle carries its object, its sign and its place in the order of
-giving as features of the layer; so moving, deleting and undoing need no bookkeeping.
+Each point and shape carries its object, its sign and its place in the order of giving
+as features of the layer; so moving, deleting and undoing need no bookkeeping.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from napari.layers import Points, Shapes
 from qtpy.QtCore import QTimer
 
-from napari_sam2.widgets import messages
-from napari_sam2.widgets.colours import object_colour
-from napari_sam2.widgets.engine import FramePrompts, PromptKey
-from napari_sam2.widgets.prompt_geometry import (
-    Put,
-    box_is_usable,
-    box_of,
-    boxes_to_put,
-    click_is_usable,
-    clicks_to_put,
-    clipped,
-)
+from napari_sam2.widgets.prompt_geometry import gather, to_draw
 from napari_sam2.widgets.prompt_making import (
-    NEGATIVE_SYMBOL,
     OBJECT,
     ORDER,
-    POSITIVE_SYMBOL,
     SIGN,
-    make_boxes,
+    TOOLS,
+    UNFINISHED_IN,
     make_points,
+    make_shapes,
+    paint_prompts,
+    put_prompts,
+    read_prompts,
 )
-from napari_sam2.widgets.prompt_sync import rounded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from napari.layers import Image, Layer
+    from napari.layers import Image, Layer, Points, Shapes
     from napari.viewer import Viewer
 
+    from napari_sam2.widgets.engine import FramePrompts, PromptKey
+    from napari_sam2.widgets.prompt_geometry import Drawn
     from napari_sam2.widgets.target import Target
 
 NEGATIVE_MODIFIERS = frozenset({"Control", "Alt"})
 _UNFINISHED = ("adding", "removing", "changing")
-Prompts = dict[PromptKey, FramePrompts]
 
 
 class PromptLayers:
@@ -61,14 +51,16 @@ class PromptLayers:
     on_change : callable
         Called after the user added, moved or removed a prompt.
     on_new_object : callable
-        Called when a click asks for a new object (Shift), before it is placed.
+        Called when a press asks for a new object (Shift), before it is placed.
+    on_tool : callable
+        Called when another tool of a layer was taken.
 
     Attributes
     ----------
     points : Points
         The clicks.
-    boxes : Shapes or None
-        The rectangles, once the box tool was used.
+    shapes : Shapes or None
+        Boxes, scribbles and outlines, once one of these tools was used.
     object_id : int
         Object that the next prompt belongs to.
     positive : bool
@@ -82,15 +74,17 @@ class PromptLayers:
         *,
         on_change: Callable[[], None],
         on_new_object: Callable[[], None],
+        on_tool: Callable[[], None],
     ) -> None:
         self._viewer, self._image = viewer, image
         self._on_change, self._on_new_object = on_change, on_new_object
+        self._on_tool_taken = on_tool
         self._busy = False
         self._count = 0
         self._object_id, self._positive = 1, True
         self._once_negative = False
         self._hidden: set[int] = set()
-        self.boxes: Shapes | None = None
+        self.shapes: Shapes | None = None
         self.points: Points = self._make_points()
 
     @property
@@ -116,7 +110,14 @@ class PromptLayers:
     @property
     def layers(self) -> list[Layer]:
         """The layers; they keep their prompts if the user removes them."""
-        return [self.points] + ([self.boxes] if self.boxes is not None else [])
+        return [self.points] + ([self.shapes] if self.shapes is not None else [])
+
+    @property
+    def tool(self) -> str | None:
+        """The tool of `TOOLS` that the selected layer has in hand, if it is ours."""
+        active = self._viewer.layers.selection.active
+        mine = next((layer for layer in self.layers if layer == active), None)
+        return None if mine is None else TOOLS.get(str(mine.mode))
 
     @property
     def count(self) -> int:
@@ -128,58 +129,41 @@ class PromptLayers:
         """Whether nothing was prompted yet."""
         return not any(len(layer.data) for layer in self.layers)
 
-    def collect(self, target: Target) -> Prompts:
-        """Gather the prompts for a stack, by object and frame.
-
-        Clicks and boxes outside it, or at other positions of the axes that are held,
-        are left out; of several boxes on one object in one frame the last counts.
-        """
-        clicks: dict[PromptKey, list[tuple[tuple[float, float], int]]]
-        clicks = defaultdict(list)
-        boxes: dict[PromptKey, tuple[float, float, float, float]] = {}
-        for layer in self.layers:
-            is_box = isinstance(layer, Shapes)
-            for row, vertices in enumerate(layer.data):
-                inside = self._in_image(layer, np.atleast_2d(vertices))
-                place: Any = clipped(inside[0], target) if is_box else inside[0]
-                frame = target.frame_of(place)
-                if frame is None:
-                    continue
-                key = (int(layer.features[OBJECT][row]), frame)
-                if is_box:
-                    y, x, y2, x2 = map(rounded, box_of(inside, target))
-                    boxes[key] = (y, x, y2, x2)
-                else:
-                    y, x = (rounded(v) for v in inside[0, -2:])
-                    clicks[key].append(((y, x), int(layer.features[SIGN][row])))
-        return {
-            key: FramePrompts(
-                points=tuple(point for point, _ in clicks.get(key, ())),
-                labels=tuple(sign for _, sign in clicks.get(key, ())),
-                box=boxes.get(key),
-            )
-            for key in sorted({*clicks, *boxes})
-        }
+    def collect(self, target: Target) -> dict[PromptKey, FramePrompts]:
+        """Gather the prompts for a stack, by object and frame; see `gather`."""
+        return gather((d for layer in self.layers for d in self._drawn(layer)), target)
 
     def drop_unusable(self, target: Target) -> str | None:
-        """Remove clicks that hit no pixel and boxes around none; say which."""
+        """Remove prompts that hit no pixel of the image; say which."""
         reason: str | None = None
         for layer in self.layers:
-            is_box = isinstance(layer, Shapes)
-            usable = box_is_usable if is_box else click_is_usable
+            reasons = [drawn.why_unusable(target) for drawn in self._drawn(layer)]
+            rows = [row for row, why in enumerate(reasons) if why is not None]
+            if not rows:
+                continue
+            reason = reasons[rows[-1]]
+            if layer.mode in UNFINISHED_IN:
+                QTimer.singleShot(0, partial(self._drop, layer, target))
+            else:
+                self._drop(layer, target)
+        return reason
+
+    def _drop(self, layer: Layer, target: Target) -> None:
+        drawn = enumerate(self._drawn(layer))
+        rows = [row for row, one in drawn if one.why_unusable(target) is not None]
+        self._remove_quietly(layer, rows)
+
+    def drop_outlines(self, keys: Collection[PromptKey], target: Target) -> None:
+        """Remove the outlines of objects in frames: they were painted over."""
+        if self.shapes is not None:
+            drawn = enumerate(self._drawn(self.shapes))
             rows = [
                 row
-                for row, vertices in enumerate(layer.data)
-                if not usable(self._in_image(layer, np.atleast_2d(vertices)), target)
+                for row, one in drawn
+                if one.kind in ("polygon", "ellipse")
+                and (one.object_id, one.frame(target)) in keys
             ]
-            if rows:
-                reason = messages.BAD_BOX if is_box else messages.OUTSIDE
-                self._busy = True
-                try:
-                    self._remove_rows(layer, rows)
-                finally:
-                    self._busy = False
-        return reason
+            self._remove_quietly(self.shapes, rows)
 
     def click(self, position: Sequence[float], *, positive: bool = True) -> None:
         """Click as the user would, at a position in the image's data."""
@@ -217,14 +201,16 @@ class PromptLayers:
             return False
         self._busy = True
         try:
-            boxes = boxes_to_put(prompts, target)
-            self._refill(self.points, clicks_to_put(prompts, target), target, since)
-            if boxes and self.boxes is None:
+            given = to_draw(prompts, target)
+            clicks = [drawn for drawn in given if drawn.kind == "click"]
+            shapes = [drawn for drawn in given if drawn.kind != "click"]
+            self._refill(self.points, clicks, target, since)
+            if shapes and self.shapes is None:
                 active = self._viewer.layers.selection.active
-                self.boxes = self._make_boxes()
+                self.shapes = self._make_shapes()
                 self._viewer.layers.selection.active = active
-            if self.boxes is not None:
-                self._refill(self.boxes, boxes, target, since)
+            if self.shapes is not None:
+                self._refill(self.shapes, shapes, target, since)
             self._count += 1
             self._set_defaults()
         finally:
@@ -232,70 +218,44 @@ class PromptLayers:
         return any(later)
 
     def hide(self, object_ids: set[int]) -> None:
-        """Show the clicks of all objects but these."""
+        """Show the prompts of all objects but these."""
         if object_ids != self._hidden:
             self._hidden = set(object_ids)
-            self._paint(self.points)
+            for layer in self.layers:
+                paint_prompts(layer, self._hidden)
 
     def changed(self) -> None:
         """Let the engine be told of what is in the layers."""
         self._on_change()
 
     def _refill(
-        self, layer: Layer, given: list[Put], target: Target, since: int
+        self, layer: Layer, given: list[Drawn], target: Target, since: int
     ) -> None:
         """Put prompts into a layer in place of its own in a stack, all at once."""
-        is_box = isinstance(layer, Shapes)
         elsewhere, later = [], []
-        for row, vertices in enumerate(layer.data):
-            inside = self._in_image(layer, np.atleast_2d(vertices))
-            place: Any = clipped(inside[0], target) if is_box else inside[0]
-            object_id, sign, order = (
-                int(layer.features[name][row]) for name in (OBJECT, SIGN, ORDER)
-            )
-            kept = Put(object_id, sign, inside)
-            if target.frame_of(place) is None:
-                elsewhere.append((kept, order))
+        orders = [int(order) for order in layer.features[ORDER]]
+        for drawn, order in zip(self._drawn(layer), orders, strict=True):
+            if drawn.frame(target) is None:
+                elsewhere.append((drawn, order))
             elif order >= since:
-                later.append((kept, order))
-        rows = [*elsewhere, *((put, self._count) for put in given), *later]
-        data = [self._in_layer(layer, put.vertices) for put, _ in rows]
-        if is_box:
-            layer.selected_data = set(range(len(layer.data)))
-            layer.remove_selected()
-            if data:
-                layer.add(data, shape_type="rectangle")
-        else:
-            empty = np.empty((0, self._image.ndim))
-            layer.data = np.concatenate([empty, *data])
-        layer.features = {
-            OBJECT: np.array([put.object_id for put, _ in rows], int),
-            SIGN: [put.sign for put, _ in rows],
-            ORDER: [order for _, order in rows],
-        }
-        self._paint(layer)
+                later.append((drawn, order))
+        rows = [*elsewhere, *((drawn, self._count) for drawn in given), *later]
+        put_prompts(layer, self._image, rows)
+        paint_prompts(layer, self._hidden)
         layer.selected_data = set()
 
-    def _in_layer(self, layer: Layer, vertices: np.ndarray) -> np.ndarray:
-        """Bring (N, D) positions in the image's data to a layer's."""
-        world = (self._image.data_to_world(vertex) for vertex in vertices)
-        return np.array([layer.world_to_data(point) for point in world])
+    def _drawn(self, layer: Layer) -> list[Drawn]:
+        return read_prompts(layer, self._image)
 
-    def start_clicking(self) -> None:
-        """Select the Points layer and make a mouse click a prompt."""
-        if self.points not in self._viewer.layers:
-            self._viewer.add_layer(self.points)
-        self._viewer.layers.selection.active = self.points
-        self.points.mode = "add"
-
-    def start_boxing(self) -> None:
-        """Select the Shapes layer and make a mouse drag a box."""
-        if self.boxes is None:
-            self.boxes = self._make_boxes()
-        elif self.boxes not in self._viewer.layers:
-            self._viewer.add_layer(self.boxes)
-        self._viewer.layers.selection.active = self.boxes
-        self.boxes.mode = "add_rectangle"
+    def take_tool(self, tool: str) -> None:
+        """Select the layer that a tool of `TOOLS` needs, and put the tool in hand."""
+        layer: Layer = self.points
+        if tool != "click":
+            layer = self.shapes = self.shapes or self._make_shapes()
+        if layer not in self._viewer.layers:
+            self._viewer.add_layer(layer)
+        self._viewer.layers.selection.active = layer
+        layer.mode = next(mode for mode, name in TOOLS.items() if name == tool)
 
     def undo(self) -> bool:
         """Take back the last prompt that was given; say whether there was one."""
@@ -318,24 +278,32 @@ class PromptLayers:
     def disconnect(self) -> None:
         """Listen to the layers no longer; they stay as ordinary ones."""
         self._busy = True
-        self.points.events.data.disconnect(self._changed)
-        if self._press in self.points.mouse_drag_callbacks:
-            self.points.mouse_drag_callbacks.remove(self._press)
-        if self.boxes is not None:
-            self.boxes.events.data.disconnect(self._changed)
+        for layer in self.layers:
+            layer.events.data.disconnect(self._changed)
+            layer.events.mode.disconnect(self._on_tool)
+            if self._press in layer.mouse_drag_callbacks:
+                layer.mouse_drag_callbacks.remove(self._press)
 
     def _make_points(self) -> Points:
         layer = make_points(self._viewer, self._image)
-        layer.mouse_drag_callbacks.append(self._press)
-        layer.events.data.connect(self._changed)
-        self._set_defaults_of(layer)
+        self._connect(layer)
         return layer
 
-    def _make_boxes(self) -> Shapes:
-        layer = make_boxes(self._viewer, self._image)
-        layer.events.data.connect(self._changed)
-        self._set_defaults_of(layer)
+    def _make_shapes(self) -> Shapes:
+        layer = make_shapes(self._viewer, self._image)
+        self._connect(layer)
         return layer
+
+    def _connect(self, layer: Layer) -> None:
+        layer.mouse_drag_callbacks.append(self._press)
+        layer.events.data.connect(self._changed)
+        layer.events.mode.connect(self._on_tool)
+        self._set_defaults_of(layer)
+
+    def _on_tool(self, _event: Any = None) -> None:
+        if not self._busy:
+            self._set_defaults()
+            self._on_tool_taken()
 
     def _set_defaults(self) -> None:
         for layer in self.layers:
@@ -343,14 +311,18 @@ class PromptLayers:
 
     def _set_defaults_of(self, layer: Layer) -> None:
         sign = self._positive and not self._once_negative
+        if TOOLS.get(str(layer.mode)) in ("box", "outline"):
+            sign = True  # there is no other side to them
         layer.feature_defaults = {
             OBJECT: self._object_id,
             SIGN: int(sign),
             ORDER: self._count,
         }
 
-    def _press(self, _layer: Layer, event: Any) -> None:
-        """Read the modifiers of a click that napari is about to make a point."""
+    def _press(self, layer: Layer, event: Any) -> None:
+        """Read the modifiers of a press that napari is about to make a prompt."""
+        if layer.mode not in TOOLS:
+            return
         self._once_negative = bool(NEGATIVE_MODIFIERS.intersection(event.modifiers))
         if "Shift" in event.modifiers:
             self._on_new_object()
@@ -361,37 +333,33 @@ class PromptLayers:
         action = getattr(event, "action", None)
         if self._busy or getattr(action, "value", action) in _UNFINISHED:
             return
+        layer = event.source
         self._busy = True
         try:
+            if len(layer.features) > len(layer.data):
+                # napari removes a shape that came to nothing, but not its features.
+                gone = [i % len(layer.features) for i in event.data_indices]
+                kept = layer.features.drop(layer.features.index[gone])
+                layer.features = kept.reset_index(drop=True)
             self._count += 1
             self._once_negative = False
             self._set_defaults()
-            self._paint(event.source)
+            paint_prompts(layer, self._hidden)
             if getattr(action, "value", action) == "added":
                 # napari selects what was added, and its highlight hides the sign.
-                QTimer.singleShot(0, event.source.selected_data.clear)
+                QTimer.singleShot(0, layer.selected_data.clear)
         finally:
             self._busy = False
         self._on_change()
 
-    def _paint(self, layer: Layer) -> None:
-        """Colour prompts by object, draw negative clicks as crosses."""
-        colours = np.array([object_colour(int(i)) for i in layer.features[OBJECT]])
-        if not len(colours):
-            return
-        if isinstance(layer, Shapes):
-            layer.edge_color = colours
-            return
-        signs = layer.features[SIGN]
-        layer.face_color = colours
-        layer.shown = [int(i) not in self._hidden for i in layer.features[OBJECT]]
-        layer.symbol = [POSITIVE_SYMBOL if s else NEGATIVE_SYMBOL for s in signs]
+    def _remove_quietly(self, layer: Layer, rows: list[int]) -> None:
+        busy, self._busy = self._busy, True
+        try:
+            if rows:
+                self._remove_rows(layer, rows)
+        finally:
+            self._busy = busy
 
     def _remove_rows(self, layer: Layer, rows: list[int]) -> None:
         layer.selected_data = set(rows)
         layer.remove_selected()
-
-    def _in_image(self, layer: Layer, vertices: np.ndarray) -> np.ndarray:
-        """Bring (N, D) positions in a layer's data to the image's data."""
-        world = (layer.data_to_world(vertex) for vertex in vertices)
-        return np.array([self._image.world_to_data(point) for point in world])

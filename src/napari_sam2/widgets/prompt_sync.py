@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_sam2.widgets.engine import FramePrompts
+from napari_sam2.widgets.engine import FramePrompts, Outline, Scribble
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,6 +76,14 @@ class PromptSync:
         with one:
             self._change(session, prompts, masks)
 
+    def painted_over(self, key: PromptKey) -> None:
+        """Know that a mask has replaced an outline, in the session and the layers."""
+        before = self.told.get(key)
+        if before is not None and before.outline is not None:
+            self.told[key] = replace(before, outline=None)
+            if not self.told[key].count:
+                del self.told[key]
+
     def _change(
         self, session: Session, prompts: Mapping[PromptKey, FramePrompts], masks: Masks
     ) -> None:
@@ -85,34 +94,44 @@ class PromptSync:
             before = self.told.get(key, FramePrompts())
             if given == before:
                 continue
-            if _only_more_clicks(given, before):
-                _click(session, key, given, len(before.points))
+            if _only_more(given, before):
+                _add(session, key, given, before)
             else:
                 _replace(session, key, given, masks)
             self.told[key] = given
 
 
 def prompts_of(session: Session) -> Prompts:
-    """Return a session's clicks and boxes as the layers would give them."""
+    """Return a session's clicks and drawings as the layers would give them."""
+    from napari_sam2.tracking.drawn_prompts import OutlinePrompt, ScribblePrompt
     from napari_sam2.tracking.prompts import BoxPrompt, PointPrompt
 
     found: Prompts = {}
     for prompt in session.prompts:
         key = (prompt.object_id, prompt.frame_idx)
         old = found.get(key, FramePrompts())
-        if isinstance(prompt, PointPrompt):
-            points = [(rounded(y), rounded(x)) for y, x in prompt.points]
-            found[key] = FramePrompts(
-                points=(*old.points, *points),
+        if isinstance(prompt, ScribblePrompt):
+            scribble = Scribble(path=_rounded(prompt.path), label=prompt.labels[0])
+            found[key] = replace(old, scribbles=(*old.scribbles, scribble))
+        elif isinstance(prompt, OutlinePrompt):
+            outline = Outline(kind=prompt.kind, vertices=_rounded(prompt.vertices))
+            found[key] = replace(old, outline=outline)
+        elif isinstance(prompt, PointPrompt):
+            found[key] = replace(
+                old,
+                points=(*old.points, *_rounded(prompt.points)),
                 labels=(*old.labels, *prompt.labels),
-                box=old.box,
             )
         elif isinstance(prompt, BoxPrompt):
             y, x, y2, x2 = map(rounded, prompt.box)
-            found[key] = FramePrompts(
-                points=old.points, labels=old.labels, box=(y, x, y2, x2)
-            )
+            found[key] = replace(old, box=(y, x, y2, x2))
     return found
+
+
+def _rounded(
+    pairs: tuple[tuple[float, float], ...],
+) -> tuple[tuple[float, float], ...]:
+    return tuple((rounded(y), rounded(x)) for y, x in pairs)
 
 
 def rounded(value: float) -> float:
@@ -127,30 +146,44 @@ def _replace(
     object_id, frame_idx = key
     if object_id in session.object_ids:
         session.clear_prompts(object_id, frame_idx)
-    if key in masks:
+    if prompts.outline is not None:
+        vertices = prompts.outline.vertices
+        if prompts.outline.kind == "polygon":
+            session.add_polygon(object_id, frame_idx, vertices)
+        else:
+            session.add_ellipse(object_id, frame_idx, vertices)
+    elif key in masks:
         session.add_prompt(masks[key])
     if prompts.box is not None:
         session.add_box(object_id, frame_idx, prompts.box)
-    _click(session, key, prompts, 0)
+    _add(session, key, prompts, FramePrompts())
 
 
-def _click(session: Session, key: PromptKey, prompts: FramePrompts, begin: int) -> None:
-    """Give the clicks from `begin` on, one by one: each refines the last answer.
+def _add(
+    session: Session, key: PromptKey, prompts: FramePrompts, before: FramePrompts
+) -> None:
+    """Give scribbles and clicks that are new, one by one: each refines the answer.
 
-    So the answer depends on the clicks alone, not on how fast they were made.
+    So the answer depends on them alone, not on how fast they were made.
     """
     object_id, frame_idx = key
+    for scribble in prompts.scribbles[len(before.scribbles) :]:
+        session.add_scribble(object_id, frame_idx, scribble.path, scribble.label)
+    begin = len(before.points)
     for point, label in zip(
         prompts.points[begin:], prompts.labels[begin:], strict=True
     ):
         session.add_points(object_id, frame_idx, [point], [label])
 
 
-def _only_more_clicks(prompts: FramePrompts, before: FramePrompts) -> bool:
-    """Whether nothing but clicks was added."""
-    count = len(before.points)
+def _only_more(prompts: FramePrompts, before: FramePrompts) -> bool:
+    """Whether nothing but scribbles or clicks was added, and at the end."""
+    clicks, scribbles = len(before.points), len(before.scribbles)
     return (
         prompts.box == before.box
-        and prompts.points[:count] == before.points
-        and prompts.labels[:count] == before.labels
+        and prompts.outline == before.outline
+        and prompts.points[:clicks] == before.points
+        and prompts.labels[:clicks] == before.labels
+        and prompts.scribbles[:scribbles] == before.scribbles
+        and (not clicks or len(prompts.scribbles) == scribbles)
     )

@@ -92,13 +92,14 @@ def do_edit(session: Session, edit: Edit) -> None:
 
 
 def masks_of(session: Session) -> dict[PromptKey, MaskPrompt]:
-    """Return the masks that were given as prompts, by object and frame."""
+    """Return the masks that were painted or taken over, by object and frame."""
+    from napari_sam2.tracking.drawn_prompts import OutlinePrompt
     from napari_sam2.tracking.prompts import MaskPrompt
 
     return {
         (prompt.object_id, prompt.frame_idx): prompt
         for prompt in session.prompts
-        if isinstance(prompt, MaskPrompt)
+        if isinstance(prompt, MaskPrompt) and not isinstance(prompt, OutlinePrompt)
     }
 
 

@@ -20,6 +20,7 @@ from napari_sam2.widgets.docked import DockedWidget
 from napari_sam2.widgets.editing import Editing
 from napari_sam2.widgets.export_part import Exporting
 from napari_sam2.widgets.following import Following
+from napari_sam2.widgets.hovering import Hovering
 from napari_sam2.widgets.image_choice import ImageChoice
 from napari_sam2.widgets.key_overlay import KeyOverlay
 from napari_sam2.widgets.keys import Keys
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from napari.layers import Layer
     from napari.viewer import Viewer
+    from qtpy.QtWidgets import QPushButton
 
     from napari_sam2.widgets.engine import Direction, Engine
     from napari_sam2.widgets.preferences import Preferences
@@ -76,6 +78,7 @@ class TrackWidget(DockedWidget):
         self.reviewing = Reviewing(
             napari_viewer, self.desk, self.editing, self._object_chosen
         )
+        self.hovering = Hovering(napari_viewer, self.desk, self.following)
         self.exporting = Exporting(napari_viewer, self.desk, self.following)
         # However this widget ends, its thread must end too.
         self._goodbye = weakref.finalize(
@@ -96,6 +99,7 @@ class TrackWidget(DockedWidget):
         self.images.begin()
         self.panel.strip.set_colours(prefers.colours)
         self.panel.strip_below.setChecked(prefers.strip_opens)
+        self.panel.hover.setChecked(prefers.hover)
 
     @property
     def place(self) -> Workplace | None:
@@ -126,6 +130,8 @@ class TrackWidget(DockedWidget):
             "accept": self.reviewing.accept,
             "lock": self.toggle_lock,
             "absent": self.delete_here,
+            **{f"{t}_tool": partial(self._take_tool, t) for t in self._tool_buttons()},
+            "hover": self.panel.hover.toggle,
             "help": self.show_keys,
         }
 
@@ -157,6 +163,7 @@ class TrackWidget(DockedWidget):
 
     def follow(self, direction: Direction) -> None:
         """Follow all cells through the stack."""
+        self.hovering.clear()
         self.following.begin(direction)
 
     def follow_or_stop(self) -> None:
@@ -164,7 +171,7 @@ class TrackWidget(DockedWidget):
         if self.following.run is not None:
             self.following.stop()
         else:
-            self.following.begin("forward")
+            self.follow("forward")
 
     def close_down(self) -> None:
         """End the thread, give the keys back, listen to nothing; layers stay."""
@@ -173,6 +180,7 @@ class TrackWidget(DockedWidget):
         self._open = False
         self._goodbye()
         self.exporting.close()
+        self.hovering.switch(False)
         self.keys.release()
         self.reviewing.close()
         self.images.disconnect_all()
@@ -187,10 +195,10 @@ class TrackWidget(DockedWidget):
         panel, asking, following = self.panel, self.asking, self.following
         self.images.changed.connect(self._image_changed)
         self.images.removed.connect(self._layer_removed)
-        panel.click_tool.clicked.connect(self._take_click_tool)
-        panel.box_tool.clicked.connect(self._take_box_tool)
-        panel.paint_tool.clicked.connect(self._take_paint_tool)
+        for tool, button in self._tool_buttons().items():
+            button.clicked.connect(partial(self._take_tool, tool))
         panel.sign.toggled.connect(self._sign_changed)
+        panel.hover.toggled.connect(self.hovering.switch)
         panel.objects.chosen.connect(self._object_chosen)
         panel.new_object.clicked.connect(self.new_object)
         panel.undo.clicked.connect(self.undo)
@@ -245,13 +253,14 @@ class TrackWidget(DockedWidget):
                 axis,
                 on_prompts=self.asking.prompted,
                 on_new_object=self.new_object,
+                on_tool=self._layer_selected,
                 on_painted=self.asking.painted,
                 on_selected=self._object_chosen,
             )
             self._places.append(place)
         place.prompts.positive = not self.panel.sign.isChecked()
         self.asking.work_on(place)
-        self._take_click_tool()
+        self._take_tool("click")
 
     def _layer_removed(self, layer: Layer) -> None:
         for place in [p for p in self._places if p.image == layer]:
@@ -263,37 +272,44 @@ class TrackWidget(DockedWidget):
 
     def _layer_selected(self, _event: Any = None) -> None:
         """Show which tool the selected layer is."""
+        self.hovering.clear()
         place, panel = self.place, self.panel
         if place is None:
             return
         active = self.viewer.layers.selection.active
         if active is not None and place.owns(active):
             self.keys.bind_layer(active)
-        tools: dict[Any, Layer | None] = {
-            panel.click_tool: place.prompts.points,
-            panel.box_tool: place.prompts.boxes,
-            panel.paint_tool: None if place.result is None else place.result.layer,
-        }
+        tool = place.prompts.tool
+        if place.result is not None and place.result.layer == active:
+            tool = "paint"
         panel.tools.setExclusive(False)
-        for button, layer in tools.items():
-            button.setChecked(layer is not None and layer == active)
+        for name, button in self._tool_buttons().items():
+            button.setChecked(name == tool)
         panel.tools.setExclusive(True)
         self.desk.say_what_to_do(tool_in_hand=place.owns(active) if active else False)
 
-    def _take_click_tool(self) -> None:
-        if self.place is not None:
-            self.place.prompts.start_clicking()
-            self._layer_selected()
+    def _tool_buttons(self) -> dict[str, QPushButton]:
+        """Return the buttons of the tools, by the tools' names."""
+        panel = self.panel
+        return {
+            "click": panel.click_tool,
+            "box": panel.box_tool,
+            "scribble": panel.scribble_tool,
+            "outline": panel.outline_tool,
+            "paint": panel.paint_tool,
+        }
 
-    def _take_box_tool(self) -> None:
-        if self.place is not None:
-            self.place.prompts.start_boxing()
-            self._layer_selected()
-
-    def _take_paint_tool(self) -> None:
-        if self.place is not None and self.place.result is not None:
-            self.place.result.start_painting()
+    def _take_tool(self, tool: str, *_: Any) -> None:
+        """Put a tool in hand, if there is an image to use it on."""
+        place = self.place
+        if place is None:
+            return
+        if tool != "paint":
+            place.prompts.take_tool(tool)
+        elif place.result is not None:
+            place.result.start_painting()
         self._layer_selected()
+        self.desk.say_how(tool)
 
     def _sign_changed(self, negative: bool) -> None:
         self.panel.sign.setText(messages.BELONGS_NOT if negative else messages.BELONGS)

@@ -9,7 +9,7 @@ import contextlib
 import shutil
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from napari_sam2.widgets.deeds import Deeds
 from napari_sam2.widgets.engine import (
@@ -26,13 +26,15 @@ from napari_sam2.widgets.engine import (
     Standing,
 )
 from napari_sam2.widgets.engine_parts import (
+    catalogue,
+    default_loader,
     frame_news,
     frames_key,
     lanes_beside_a_window,
     leave_a_core,
     model_info,
     open_target,
-    own_model_infos,
+    supposed_rims,
     warm_up,
 )
 from napari_sam2.widgets.labels_volume import LabelsVolume
@@ -50,25 +52,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Mapping
     from pathlib import Path
 
-    from napari_sam2.model import SAM2, Precision
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_sam2.model import SAM2
     from napari_sam2.stacks import Stack
     from napari_sam2.tracking import Session
     from napari_sam2.tracking.prompts import MaskPrompt
     from napari_sam2.tracking.review import ObjectReview
     from napari_sam2.tracking.shelf import Earlier
     from napari_sam2.widgets.target import Target
-
-
-def default_loader(choice: ModelChoice, folder: Path | None = None) -> SAM2:
-    """Load the chosen model, ready for inference."""
-    from napari_sam2.model import load_model
-
-    return load_model(
-        choice.name,
-        device=choice.device,
-        dtype=cast("Precision", choice.precision),
-        folder=folder,
-    )
 
 
 class TrackingEngine:
@@ -113,24 +106,7 @@ class TrackingEngine:
 
     def catalogue(self) -> Catalogue:
         """Find out which models and devices are here."""
-        import torch
-
-        from napari_sam2.model.registry import CHECKPOINTS
-
-        devices = ["auto", "cpu"]
-        if torch.cuda.is_available():
-            devices += [f"cuda:{i}" for i in range(torch.cuda.device_count())]
-        if torch.backends.mps.is_available():
-            devices.append("mps")
-        known = (model_info(name, self._models) for name in CHECKPOINTS)
-        return Catalogue(
-            # SAM 2.0 is for reproducing old results: offered where its file is.
-            models=(
-                *(m for m in known if m.here or not m.name.startswith("sam2-")),
-                *own_model_infos(),
-            ),
-            devices=tuple(devices),
-        )
+        return catalogue(self._models)
 
     def download(
         self, name: str, report: Callable[[int, int | None], None]
@@ -145,7 +121,7 @@ class TrackingEngine:
         """Get ready to answer on a frame; return the labels, shaped like the image."""
         session = self._ready(request)
         if not request.prompts and not session.object_ids:
-            session.preview(frame_idx)  # encodes the frame: the first click is quick
+            session.encode(frame_idx)  # the first click is quick
         return self._volume(request).array
 
     def preview(self, request: Request, frame_idx: int) -> FrameNews:
@@ -153,6 +129,32 @@ class TrackingEngine:
         session = self._ready(request)
         result = session.preview(frame_idx)
         return frame_news(session, frame_idx, only=result.scores)
+
+    def suppose(
+        self,
+        request: Request,
+        object_id: int,
+        frame_idx: int,
+        point: tuple[float, float],
+        label: int,
+        *,
+        afresh: bool,
+    ) -> list[NDArray[np.float64]] | None:
+        """Say what a click would give, as lines around it; remember nothing.
+
+        None where that would take more than a moment: nothing is opened or told for it.
+        """
+        session = self._session
+        up_to_date = (
+            request.model == self._choice
+            and request.target.key == self._opened
+            and request.prompts == self._sync.told
+        )
+        if session is None or not up_to_date:
+            return None
+        if not afresh and not session.is_encoded(frame_idx):
+            return None
+        return supposed_rims(session, object_id, frame_idx, point, label)
 
     def frames_to_do(
         self,
@@ -274,6 +276,7 @@ class TrackingEngine:
             for mask in found:
                 kept[mask.object_id, frame_idx] = mask
                 session.add_prompt(mask)
+                self._sync.painted_over((mask.object_id, frame_idx))
         return tuple(mask.object_id for mask in found)
 
     def earlier(self, request: Request) -> Earlier | None:

@@ -12,7 +12,7 @@ from napari_sam2.widgets.result_layer import ResultLayer
 from napari_sam2.widgets.target import current_index, make_target, pixel_shape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from napari.layers import Image, Labels, Layer
     from napari.viewer import Viewer
@@ -37,8 +37,9 @@ class Workplace:
         What is segmented.
     axis : int or None
         The axis of `image` that is followed.
-    on_prompts, on_new_object, on_painted : callable
-        Called after the user prompted, asked for a new object, painted.
+    on_prompts, on_new_object, on_tool, on_painted : callable
+        Called after the user prompted, asked for a new object, took another tool,
+        painted.
     on_selected : callable
         Called with the object whose label the user selected.
 
@@ -62,13 +63,18 @@ class Workplace:
         *,
         on_prompts: Callable[[], None],
         on_new_object: Callable[[], None],
+        on_tool: Callable[[], None],
         on_painted: Callable[[], None],
         on_selected: Callable[[int], None],
     ) -> None:
         self._viewer, self.image, self.axis = viewer, image, axis
         self._on_painted, self._on_selected = on_painted, on_selected
         self.prompts = PromptLayers(
-            viewer, image, on_change=on_prompts, on_new_object=on_new_object
+            viewer,
+            image,
+            on_change=on_prompts,
+            on_new_object=on_new_object,
+            on_tool=on_tool,
         )
         self.result: ResultLayer | None = None
         self.cells = Cells(self.n_frames)
@@ -199,6 +205,13 @@ class Workplace:
             self.result.show_again()
         return self.result
 
+    def masks_taken(self, object_ids: Collection[int], frame_idx: int) -> None:
+        """Know masks that were painted or taken over; they replace outlines."""
+        keys = {(object_id, frame_idx) for object_id in object_ids}
+        self.masks.update(keys)
+        assert self.last_target is not None
+        self.prompts.drop_outlines(keys, self.last_target)
+
     def painted(self, frame_idx: int) -> Painted:
         """Return what was known of a frame before the user painted in it."""
         assert self.result is not None
@@ -227,10 +240,10 @@ class Workplace:
 
     def owns(self, layer: Layer) -> bool:
         """Whether a layer is one of ours."""
-        ours = [self.prompts.points, self.prompts.boxes]
+        ours: list[Layer] = list(self.prompts.layers)
         if self.result is not None:
             ours.append(self.result.layer)
-        return any(mine is not None and mine == layer for mine in ours)
+        return any(mine == layer for mine in ours)
 
     def _stack_key(self) -> tuple[object, ...]:
         """Return where the axes that are not followed were held the last time."""
