@@ -209,6 +209,27 @@ def test_what_comes_to_nothing_leaves_nothing(bench, mouse):
     assert list(bench.place.sent) == [(4, 0)]
 
 
+def test_a_drawing_that_is_left_in_the_middle_is_none(bench, mouse):
+    bench.widget.panel.outline_tool.click()
+    shapes = bench.place.prompts.shapes
+    mouse.drag(ring(24, 30, 12))
+    for leave in (bench.widget.panel.click_tool.click, bench.widget.undo):
+        bench.widget.panel.outline_tool.click()
+        mouse.drag([(40, 40)])  # begins; the line follows the mouse
+        for position in line((40, 40), (40, 60)):
+            mouse.move(position)
+        assert len(shapes.data) == 2
+        leave()
+        bench.settle()
+        mouse.wait()
+        assert len(shapes.data) == len(shapes.features) == len(bench.place.sent)
+    assert len(shapes.data) == 0  # the outline before was taken back
+    assert shapes.mode == "add_polygon_lasso"
+    mouse.drag(ring(24, 30, 12))
+    assert list(bench.place.sent) == [(1, 0)]
+    assert bench.labels[0, 24, 30] == 1
+
+
 def test_what_was_drawn_is_in_the_script(bench):
     shapes = shapes_of(bench)
     shapes.add(nd(SQUARE), shape_type="polygon")

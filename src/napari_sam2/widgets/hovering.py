@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 HOVER = "hover"
 PAUSE_MILLISECONDS, REST_MILLISECONDS, BUSY_MILLISECONDS = 40, 300, 200
 SHARE = 1.5  # of the time that an answer took, to wait before the next question
-OPACITY = 0.75
+OPACITY, LINE_SHARE = 0.75, 0.6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,7 +240,7 @@ class Hovering(QObject):
         colour = object_colour(spot.object_id) if spot.label else NEGATIVE_LINE
         layer.data = [(path, "path") for path in paths]
         layer.edge_color = [colour] * len(paths)
-        layer.edge_width = line_width(image)
+        layer.edge_width = LINE_SHARE * line_width(image)
         layer.visible = True
 
     def _shown_layer(self, image: Image) -> Shapes:

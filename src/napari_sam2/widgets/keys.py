@@ -88,7 +88,7 @@ KEYS = (
 MOUSE = (
     ("click", "this belongs to the cell"),
     ("Ctrl + click (or Alt)", "this does not"),
-    ("Shift + click", "begin the next cell with it"),
+    ("Shift + click (or drag)", "begin the next cell with it"),
     ("Box, and a drag", "the cell is in here"),
     ("Scribble, and a drag", "the cell lies along this; with Ctrl: it does not"),
     ("Outline, and a drag", "this is its mask; taken as it is"),

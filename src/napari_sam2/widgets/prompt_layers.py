@@ -84,6 +84,8 @@ class PromptLayers:
         self._object_id, self._positive = 1, True
         self._once_negative = False
         self._hidden: set[int] = set()
+        # The mode in which a shape is being drawn, and how many there were before.
+        self._drawing: tuple[str, int] | None = None
         self.shapes: Shapes | None = None
         self.points: Points = self._make_points()
 
@@ -234,21 +236,29 @@ class PromptLayers:
         """Put prompts into a layer in place of its own in a stack, all at once."""
         elsewhere, later = [], []
         orders = [int(order) for order in layer.features[ORDER]]
-        for drawn, order in zip(self._drawn(layer), orders, strict=True):
+        for drawn, order in zip(self._drawn(layer), orders, strict=False):
             if drawn.frame(target) is None:
                 elsewhere.append((drawn, order))
             elif order >= since:
                 later.append((drawn, order))
         rows = [*elsewhere, *((drawn, self._count) for drawn in given), *later]
         put_prompts(layer, self._image, rows)
+        if layer == self.shapes:
+            self._drawing = None
         paint_prompts(layer, self._hidden)
         layer.selected_data = set()
 
     def _drawn(self, layer: Layer) -> list[Drawn]:
-        return read_prompts(layer, self._image)
+        """Read what is in a layer, without what is being drawn just now."""
+        found = read_prompts(layer, self._image)
+        if self._drawing is not None and layer == self.shapes:
+            return found[: self._drawing[1]]
+        return found
 
     def take_tool(self, tool: str) -> None:
         """Select the layer that a tool of `TOOLS` needs, and put the tool in hand."""
+        if self._drawing is not None and self.shapes is not None:
+            self.shapes.mode = "pan_zoom"  # ends what is being drawn
         layer: Layer = self.points
         if tool != "click":
             layer = self.shapes = self.shapes or self._make_shapes()
@@ -330,10 +340,17 @@ class PromptLayers:
 
     def _changed(self, event: Any) -> None:
         """Follow the user's adding, moving and removing."""
-        action = getattr(event, "action", None)
-        if self._busy or getattr(action, "value", action) in _UNFINISHED:
+        layer, action = event.source, getattr(event, "action", None)
+        action = getattr(action, "value", action)
+        if action == "adding" and layer.mode in UNFINISHED_IN:
+            self._drawing = str(layer.mode), len(layer.data)
+        if self._busy or action in _UNFINISHED:
             return
-        layer = event.source
+        if self._drawing is not None and layer == self.shapes:
+            if layer.mode != self._drawing[0]:  # another tool was taken meanwhile
+                QTimer.singleShot(0, self._abandon_drawing)
+                return
+            self._drawing = None
         self._busy = True
         try:
             if len(layer.features) > len(layer.data):
@@ -345,12 +362,20 @@ class PromptLayers:
             self._once_negative = False
             self._set_defaults()
             paint_prompts(layer, self._hidden)
-            if getattr(action, "value", action) == "added":
+            if action == "added":
                 # napari selects what was added, and its highlight hides the sign.
                 QTimer.singleShot(0, layer.selected_data.clear)
         finally:
             self._busy = False
         self._on_change()
+
+    def _abandon_drawing(self) -> None:
+        """Take away a shape that was begun and left."""
+        if self._drawing is None or self.shapes is None:
+            return
+        (_, before), self._drawing = self._drawing, None
+        self._remove_quietly(self.shapes, [*range(before, len(self.shapes.data))])
+        self.shapes.features = self.shapes.features.iloc[:before]
 
     def _remove_quietly(self, layer: Layer, rows: list[int]) -> None:
         busy, self._busy = self._busy, True

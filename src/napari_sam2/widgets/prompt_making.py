@@ -22,7 +22,7 @@ POSITIVE_SYMBOL, NEGATIVE_SYMBOL = "disc", "x"
 # A click is as large as this part of the image, but on the screen at most so many
 # pixels. (The lower limit also widens the border, so it is low.)
 CLICK_PART, CLICK_PIXELS = 1 / 55, (2, 16)
-LINE_PART = 1 / 400
+LINE_PART = 1 / 256
 NEGATIVE_LINE = np.ones(4)
 """White: no object has it."""
 
@@ -82,6 +82,7 @@ def make_shapes(viewer: Viewer, image: Image) -> Shapes:
         face_color="transparent",
         edge_color="white",
         edge_width=line_width(image),
+        opacity=1.0,
         **placement(image),
     )
 
