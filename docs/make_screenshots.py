@@ -3,7 +3,8 @@
 xvfb-run -s "-screen 0 1400x900x24" python docs/make_screenshots.py [--out docs/images]
 
 panel.png: the sample movie, three cells clicked and followed. ready.png: the panel
-before the first click. following.png: in the middle of a run. correction.png: a
+before the first click. drawing.png: a scribble, an outline, and what a click at the
+mouse would give. following.png: in the middle of a run. correction.png: a
 correction, and in the strip what it has made out of date. keys.png: the list of keys.
 export_dialog.png: what the cells are written as. volume.png: the sample volume.
 adapt.png: a model adapted to the sample movie. movie.png: a movie of yours (--movie).
@@ -20,7 +21,9 @@ from typing import TYPE_CHECKING
 
 import napari
 import numpy as np
-from qtpy.QtCore import QEventLoop, QTimer
+from qtpy.QtCore import QEventLoop, QPoint, QTimer
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QWidget
 from skimage.segmentation import expand_labels
 
 from napari_sam2.stacks.samples import cells_movie, cells_stack
@@ -88,6 +91,30 @@ class Tour:
         self.widget.place.prompts.click(position, positive=positive)
         self.settle()
 
+    def draw(self, kind: str, vertices: np.ndarray) -> None:
+        """Draw a path or a polygon, (N, 2), in the first frame."""
+        prompts = self.widget.place.prompts
+        prompts.take_tool("scribble" if kind == "path" else "outline")
+        prompts.shapes.add(np.insert(vertices, 0, 0, axis=1), shape_type=kind)
+        self.settle()
+
+    def hover(self, position: tuple[float, float]) -> None:
+        """Hold the mouse over a position (y, x) of the picture, and wait."""
+        (canvas,) = (
+            widget
+            for widget in self.widget.window().findChildren(QWidget)
+            if "CanvasBackend" in repr(type(widget))
+        )
+        camera = self.viewer.scene.camera
+        off = (np.array(position) - camera.center[-2:]) * camera.zoom
+        x, y = canvas.width() / 2 + off[1], canvas.height() / 2 + off[0]
+        for shake in (0, 1):
+            QTest.mouseMove(canvas, QPoint(round(x) + shake, round(y)))
+            pump(0.1)
+        name = f"{self.widget.place.image.name} preview"
+        wait_until(lambda: name in self.viewer.layers)
+        self.settle()
+
     def shoot(self, name: str) -> None:
         path = self.out / name
         self.viewer.screenshot(str(path), canvas_only=False, flash=False)
@@ -153,6 +180,35 @@ def movie_tour(
     pump(0.3)
     tour.shoot("keys.png")
     tour.shoot_export("export_dialog.png")
+    tour.close()
+
+
+def drawing_tour(
+    out: Path, engine: Engine | None = None, model: Path | None = None
+) -> None:
+    """A scribble, an outline, and the preview at the mouse."""
+    labels = cells_movie().labels[0]
+    middle = np.array(labels.shape) / 2
+    ids = [int(i) for i in np.unique(labels) if i]
+    by_distance = sorted(
+        zip(centres(labels, ids), ids, strict=True),
+        key=lambda found: float(np.linalg.norm(middle - found[0])),
+    )
+    (first, _), (second, outlined), (third, _) = by_distance[:3]
+    tour = Tour(out, engine, model)
+    widget = tour.open(sample_movie()[0])
+    along = np.array([(-5, -8), (-1, -2), (2, 4), (5, 9)])
+    tour.draw("path", np.array(first) + along)
+    widget.new_object()
+    angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    ring = np.stack([np.sin(angles), np.cos(angles)], axis=1)
+    radius = np.sqrt((labels == outlined).sum() / np.pi)
+    tour.draw("polygon", second + 1.1 * radius * ring)
+    widget.panel.click_tool.click()
+    widget.new_object()
+    widget.panel.hover.setChecked(True)
+    tour.hover(third)
+    tour.shoot("drawing.png")
     tour.close()
 
 
@@ -233,6 +289,7 @@ def main() -> None:
     wish = parser.parse_args()
     wish.out.mkdir(parents=True, exist_ok=True)
     movie_tour(wish.out, model=wish.model)
+    drawing_tour(wish.out, model=wish.model)
     volume_tour(wish.out, model=wish.model)
     adapt_tour(wish.out)
     if wish.movie is not None:

@@ -166,6 +166,8 @@ def test_painting_replaces_an_outline(bench):
     bench.settle()
     assert len(shapes.data) == 0
     assert (1, 0) in bench.place.masks
+    assert bench.place.sent == {}
+    assert bench.place.cells[1].prompts == 1
     bench.widget.undo()
     bench.settle()
     assert shapes.shape_type == ["polygon"]

@@ -197,18 +197,25 @@ class Hovering(QObject):
         desk.submit(
             HOVER,
             work,
-            on_done=partial(self._answered, place.image, time.monotonic()),
+            on_done=partial(self._answered, place.image, time.monotonic(), last=afresh),
             on_error=self._failed,
         )
 
-    def _answered(self, image: Image, began: float, lines: Lines | None) -> None:
+    def _answered(
+        self, image: Image, began: float, lines: Lines | None, *, last: bool
+    ) -> None:
+        """Show an answer if it is still wanted, and ask for where the mouse is now.
+
+        An answer may be that the frame has to be looked at; that is done when the
+        mouse rests, unless this was the `last` attempt.
+        """
         took = 1000 * (time.monotonic() - began)
         self._pause = int(max(PAUSE_MILLISECONDS, SHARE * took))
         spot, self._asked = self._asked, None
         wanted = self._wanted
         if wanted is None or spot is None:
             return
-        if lines is None and wanted == spot:
+        if lines is None and wanted == spot and not last:
             self._rest.start(REST_MILLISECONDS)
         same = (wanted.object_id, wanted.frame_idx, wanted.label) == (
             spot.object_id,

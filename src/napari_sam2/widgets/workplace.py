@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2.widgets import messages
@@ -209,6 +210,10 @@ class Workplace:
         """Know masks that were painted or taken over; they replace outlines."""
         keys = {(object_id, frame_idx) for object_id in object_ids}
         self.masks.update(keys)
+        for key in keys & self.sent.keys():
+            left = replace(self.sent.pop(key), outline=None)
+            if left.count:
+                self.sent[key] = left
         assert self.last_target is not None
         self.prompts.drop_outlines(keys, self.last_target)
 
