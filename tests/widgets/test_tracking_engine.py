@@ -227,6 +227,25 @@ def test_taking_a_click_away_in_the_layer_is_taking_it_back(engine, movie):
     assert engine.turn(first, undo=False).prompts == second.prompts
 
 
+def test_what_was_removed_in_the_layer_comes_back(engine, movie):
+    first = request_for(movie, {(1, 0): click((30.0, 30.0))})
+    outline = FramePrompts(outline=Outline(kind="polygon", vertices=SQUARE))
+    second = request_for(movie, {**first.prompts, (2, 0): outline})
+    labels = engine.open(first, 0)
+    for request in (first, second):
+        engine.preview(request, 0)
+    drawn = labels[0, 1].copy()
+    engine.preview(first, 0)  # Delete in the layer,
+    assert not (labels[0, 1] == 2).any()
+    standing = engine.turn(first, undo=True)  # and Ctrl+Z
+    assert standing.what == "removal of outline of 2"
+    assert standing.prompts == second.prompts
+    assert (labels[0, 1] == drawn).all()
+    standing = engine.turn(second, undo=True)
+    assert standing.what == "outline of 2"
+    assert standing.prompts == first.prompts
+
+
 def test_masks_taken_together_are_taken_back_together(engine, movie):
     plane = np.zeros((64, 64), np.int32)
     plane[5:20, 5:20], plane[40:50, 40:50] = 3, 4

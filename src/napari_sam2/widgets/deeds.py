@@ -38,6 +38,7 @@ class Deeds:
     def __init__(self) -> None:
         self._done: list[Deed] = []
         self._undone: list[Deed] = []
+        self._removed = False
 
     @contextlib.contextmanager
     def one(
@@ -52,6 +53,7 @@ class Deeds:
                 deed = Deed(before=before, after=session.position, prompts=prompts)
                 self._done.append(deed)
                 self._undone.clear()
+                self._removed = False
 
     def leads_back_to(self, session: Session, prompts: Prompts) -> bool:
         """Whether to undo is what it takes to have these clicks and boxes again."""
@@ -62,6 +64,15 @@ class Deeds:
             and last.prompts == prompts
         )
 
+    def take_back(self, session: Session) -> bool:
+        """Take the latest deed back because the user removed what it had given.
+
+        To take that removal back is to have the deed again. Returns whether the deed
+        was known.
+        """
+        self._removed = self._turn(session, undo=True) is not None
+        return self._removed
+
     def turn(self, session: Session, *, undo: bool) -> str | None:
         """Take the latest deed back, or the latest one taken back forth again.
 
@@ -71,6 +82,13 @@ class Deeds:
             Its last step in words; None if there is no deed, or its first steps are
             too long ago to be known.
         """
+        removed, self._removed = self._removed, False
+        if undo and removed:
+            name = self._turn(session, undo=False)
+            return None if name is None else f"removal of {name}"
+        return self._turn(session, undo=undo)
+
+    def _turn(self, session: Session, *, undo: bool) -> str | None:
         source, other = (self._done, self._undone)[:: 1 if undo else -1]
         if not source:
             return None

@@ -64,7 +64,7 @@ class PromptSync:
         if (
             deeds is not None
             and deeds.leads_back_to(session, prompts)
-            and deeds.turn(session, undo=True) is not None
+            and deeds.take_back(session)
         ):
             self.told = dict(prompts)
             return
