@@ -1,4 +1,4 @@
-"""Clicks, boxes and masks: asked of the engine, answered on the visible frame."""
+"""Clicks, drawings and masks: asked of the engine, answered on the visible frame."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class Cell:
     Attributes
     ----------
     prompts : int
-        Clicks, boxes and painted masks.
+        Clicks, drawings and painted masks.
     name : str
         What the user calls it; may be empty.
     hidden : bool

@@ -24,7 +24,7 @@ class Deed:
     before, after : int
         Where the session stood, see `Session.position`.
     prompts : mapping or None
-        The clicks and boxes of before, if the deed changed those.
+        The clicks and drawings of before, if the deed changed those.
     """
 
     before: int
@@ -56,7 +56,7 @@ class Deeds:
                 self._removed = False
 
     def leads_back_to(self, session: Session, prompts: Prompts) -> bool:
-        """Whether to undo is what it takes to have these clicks and boxes again."""
+        """Whether to undo is what it takes to have these clicks and drawings again."""
         last = self._done[-1] if self._done else None
         return (
             last is not None

@@ -219,7 +219,7 @@ class Standing:
     what : str
         What was done, in words.
     prompts : mapping of (object_id, frame_idx) to FramePrompts
-        All clicks and boxes.
+        All clicks and drawings.
     masks : tuple of (object_id, frame_idx)
         All painted or taken masks.
     objects : mapping of int to ObjectReview

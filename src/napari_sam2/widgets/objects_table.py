@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 COLUMNS = {
     "Cell": "Its number in the labels",
     "Name": "Double-click to give it one",
-    "Clicks": "Clicks, boxes and painted masks",
+    "Clicks": "Clicks, drawings and painted masks",
     "Frames": "Frames in which it was followed",
     "Lowest": "How sure its least sure frame is, 0 to 1: press N to go there",
 }

@@ -184,7 +184,7 @@ class PromptLayers:
         Parameters
         ----------
         prompts : mapping of (object_id, frame_idx) to FramePrompts
-            All clicks and boxes in the stack.
+            All clicks and drawings in the stack.
         target : Target
             The stack; prompts elsewhere stay.
         since : int

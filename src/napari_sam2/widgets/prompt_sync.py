@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Masks = Mapping[PromptKey, MaskPrompt]
 
 DECIMALS = 6
-"""Of a pixel, to which clicks and boxes are rounded: they stay the same when they go
+"""Of a pixel, to which clicks and drawings are rounded: they stay the same when they go
 through the coordinates of a layer."""
 
 
@@ -30,7 +30,7 @@ class PromptSync:
     Attributes
     ----------
     told : dict of (object_id, frame_idx) to FramePrompts
-        The clicks and boxes it knows.
+        The clicks and drawings it knows.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class PromptSync:
         session
             Is told.
         prompts
-            All clicks and boxes there are now.
+            All clicks and drawings there are now.
         masks
             What was painted or taken over; comes before clicks in its frame.
         deeds

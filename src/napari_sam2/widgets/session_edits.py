@@ -24,7 +24,7 @@ class Left:
     Attributes
     ----------
     told : mapping of (object_id, frame_idx) to FramePrompts
-        The clicks and boxes it knew.
+        The clicks and drawings it knew.
     names : mapping of int to str
         What objects were called.
     locked : mapping of int to list of int
@@ -36,7 +36,7 @@ class Left:
     locked: Mapping[int, list[int]]
 
     def still(self, request: Request) -> dict[PromptKey, FramePrompts]:
-        """Return those clicks and boxes that the user has not changed since."""
+        """Return those clicks and drawings that the user has not changed since."""
         return {
             key: given
             for key, given in request.prompts.items()
