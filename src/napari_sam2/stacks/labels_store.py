@@ -154,11 +154,27 @@ class LabelsStore(Closing):
             return np.array(self._array[frame_idx])
 
     def copy_to(self, other: "LabelsStore") -> None:
-        """Write every frame that holds labels to another store of the same shape."""
+        """Let another store of the same shape have these labels and no others."""
         for frame_idx in range(len(self)):
             plane = self.read(frame_idx)
-            if plane.any():
+            if plane.any() or other.read(frame_idx).any():
                 other.write(frame_idx, plane)
+
+    def move_to(self, other: "LabelsStore") -> None:
+        """Keep the labels in another store's array from now on; it holds them already.
+
+        Raises
+        ------
+        ValueError
+            If its shape or its numbers are others.
+        """
+        if (other.shape, other.dtype) != (self.shape, self.dtype):
+            raise ValueError(
+                f"Labels of shape {self.shape} cannot be kept in {other.shape}; give a "
+                "copy of them."
+            )
+        with self._lock:
+            self._array, self.path = other.array, other.path
 
     def close(self) -> None:
         """Remove what was only temporary; a store with a path stays on disk."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_sam2.tracking.prompt_json import prompt_from_json
 from napari_sam2.tracking.resuming import apply, reload_model, reopen_stack
+from napari_sam2.tracking.saving import read_start
 from napari_sam2.tracking.session import Session
 from napari_sam2.tracking.session_file import (
     SessionFileError,
@@ -64,9 +65,12 @@ class Replay:
         The labels to compare with, (T, Y, X).
     other_model
         Whether the present model is another one than was used.
+    folder
+        Where the session is.
     """
 
     session: Session
+    folder: Path
     entries: list[dict[str, Any]]
     recorded: zarr.Array[Any]
     other_model: bool
@@ -125,8 +129,12 @@ class Replay:
             session.remove_object(entry["object"])
         elif what == "name":
             session.rename(entry["object"], entry["name"])
-        elif what in ("lock", "unlock", "open"):
+        elif what in ("lock", "unlock"):
             apply(session._state, entry)  # locks with the masks of then
+        elif what == "open":
+            session.reopen()
+        elif what == "start":
+            session.begin_with(read_start(self.folder, entry["frames"]))
         elif what == "swap":
             session.swap(entry["first"], entry["second"], entry["start"])
         elif what == "split":
@@ -197,6 +205,7 @@ def open_replay(
         origin = model.origin
         yield Replay(
             session=session,
+            folder=folder,
             entries=entries,
             recorded=recorded,
             other_model=origin is not None and origin.sha256 != header.model_sha256,

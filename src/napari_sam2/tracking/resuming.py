@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 
     from napari_sam2.model import SAM2
     from napari_sam2.stacks import LabelsStore, Stack
-    from napari_sam2.tracking.session_core import SessionCore
+    from napari_sam2.tracking.session import Session
     from napari_sam2.tracking.session_file import Header
     from napari_sam2.tracking.state import SessionState
 
-    S = TypeVar("S", bound=SessionCore)
+    S = TypeVar("S", bound=Session)
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def resume(
         raise
     if folder.entries and folder.entries[-1]["do"] in (*_EDITS, "plane"):
         session._log({"do": "done"})
-    session._log({"do": "open"})
+    session.reopen()
     return session
 
 
@@ -228,6 +228,10 @@ def apply(state: SessionState, entry: dict[str, Any]) -> None:
         state.turn(undo=what == "undo")
     elif what == "open":
         state.reopen()
+    elif what == "start":
+        for object_id, frames in entry["drawn"].items():
+            for t in frames:
+                state.note_drawn(int(object_id), t)
     else:
         msg = f"nothing is known of {what!r}"
         raise ValueError(msg)

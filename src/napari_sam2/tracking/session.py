@@ -15,7 +15,7 @@ from napari_sam2.tracking.estimate import Workload, estimate
 from napari_sam2.tracking.planning import check_frames
 from napari_sam2.tracking.prompt_json import prompt_to_json
 from napari_sam2.tracking.prompts import MaskPrompt, PromptError
-from napari_sam2.tracking.session_review import ReviewedSession
+from napari_sam2.tracking.session_keeping import KeptSession
 from napari_sam2.tracking.timing import time_model
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from napari_sam2.tracking.planning import Direction
 
 
-class Session(ReviewedSession):
+class Session(KeptSession):
     """Prompted objects in one stack, segmented frame by frame.
 
     One thread at a time may drive a session; reading its labels is always safe.

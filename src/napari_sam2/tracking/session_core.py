@@ -326,6 +326,7 @@ class SessionCore(Closing):
                 began = time.perf_counter()
                 result = next(running, None)
                 if result is None:
+                    self._log({"do": "done"})  # it was not stopped before its end
                     break
                 self._measure(result, time.perf_counter() - began)
                 reverse = any(

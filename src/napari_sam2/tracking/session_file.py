@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 FORMAT = "napari-sam2 session"
 VERSION = 1
 ENDING = ".sam2.zarr"
-_HEADER, _JOURNAL, _LABELS, _LOCK = "session.json", "journal.jsonl", "labels", "lock"
+_HEADER, _JOURNAL, LABELS, LOCK = "session.json", "journal.jsonl", "labels", "lock"
 
 
 class SessionFileError(ValueError):
@@ -166,7 +166,7 @@ class SessionFolder:
         if self._journal is not None:
             self._journal.close()
             self._journal = None
-        (self.path / _LOCK).unlink(missing_ok=True)
+        (self.path / LOCK).unlink(missing_ok=True)
 
 
 def create_session(path: str | Path, header: Header) -> SessionFolder:
@@ -189,7 +189,7 @@ def create_session(path: str | Path, header: Header) -> SessionFolder:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         zarr.create_group(store=str(part))
-        create_zarr_labels(part / _LABELS, header.shape, _dtype(header.labels_dtype))
+        create_zarr_labels(part / LABELS, header.shape, _dtype(header.labels_dtype))
         text = json.dumps({"format": FORMAT, "version": VERSION, **asdict(header)})
         (part / _HEADER).write_text(text, encoding="utf-8")
         (part / _JOURNAL).touch()
@@ -215,12 +215,12 @@ def open_session(path: str | Path) -> SessionFolder:
         entries, end = read_journal(folder)
         array = read_labels(folder, header, mode="r+")
     except SessionFileError:
-        (folder / _LOCK).unlink(missing_ok=True)
+        (folder / LOCK).unlink(missing_ok=True)
         raise
     # What a crash cut off: the end of the journal, and a frame half written beside.
     with (folder / _JOURNAL).open("r+b") as file:
         file.truncate(end)
-    for left in (folder / _LABELS).rglob("*.partial"):
+    for left in (folder / LABELS).rglob("*.partial"):
         left.unlink(missing_ok=True)
     return SessionFolder(folder, header, LabelsStore(array, path=folder), entries)
 
@@ -236,7 +236,7 @@ def read_labels(
         If they are damaged or of another shape.
     """
     try:
-        array = zarr.open_array(store=str(folder / _LABELS), mode=mode)
+        array = zarr.open_array(store=str(folder / LABELS), mode=mode)
     except (OSError, ValueError, KeyError) as error:
         msg = f"{folder.name} is damaged: its labels cannot be opened ({error})."
         raise SessionFileError(msg) from error
@@ -284,7 +284,7 @@ def read_header(folder: Path) -> Header:
     except (OSError, ValueError) as error:
         msg = (
             f"{folder.name} is damaged: session.json cannot be read. Its labels are in "
-            f"{folder / _LABELS}."
+            f"{folder / LABELS}."
         )
         raise SessionFileError(msg) from error
     if not isinstance(table, dict) or table.get("format") != FORMAT:
@@ -354,7 +354,7 @@ def is_open(folder: Path) -> bool:
 def _holder(folder: Path) -> str | None:
     """Return which living process has a session open, in words, or None."""
     try:
-        pid, host = (folder / _LOCK).read_text(encoding="utf-8").split()
+        pid, host = (folder / LOCK).read_text(encoding="utf-8").split()
         if host == socket.gethostname() and not psutil.pid_exists(int(pid)):
             return None
     except (OSError, ValueError):
@@ -364,7 +364,7 @@ def _holder(folder: Path) -> str | None:
 
 def _take(folder: Path) -> None:
     """Note that this process has the session open, unless another one has."""
-    lock = folder / _LOCK
+    lock = folder / LOCK
     holder = _holder(folder)
     if holder is not None:
         msg = (

@@ -139,6 +139,7 @@ class SessionState:
         for object_id, before in step.states.items():
             self.scores.restore(object_id, _unpacked(before.scores))
             self._call(object_id, before.name)
+            self.removed.discard(object_id)  # it may be drawn again
             if before.found is None:
                 self.objects.pop(object_id, None)
             else:

@@ -1,0 +1,90 @@
+"""Where a session is kept: under another name, and from labels that are there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_sam2.tracking.prompts import PromptError
+from napari_sam2.tracking.saving import keep_start, move_session
+from napari_sam2.tracking.session_file import SessionFileError
+from napari_sam2.tracking.session_review import ReviewedSession
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import ArrayLike
+
+
+class KeptSession(ReviewedSession):
+    """A session that can change its place; see `Session`."""
+
+    def save_as(self, path: str | Path, *, replace: bool = False) -> Path:
+        """Go on in a copy of the session's folder; the present one stays as it is.
+
+        What can be undone stays, too. The copy is written beside its place and
+        renamed when it is whole.
+
+        Parameters
+        ----------
+        path
+            A folder ``NAME.sam2.zarr``.
+        replace
+            Whether an earlier session there may be replaced.
+
+        Returns
+        -------
+        Path
+            The folder, with its ending.
+
+        Raises
+        ------
+        SessionFileError
+            If it cannot be written, or there is something already.
+        """
+        if self._folder is None:
+            msg = "This session is on no disk; begin it with path= to keep it."
+            raise SessionFileError(msg)
+        moved = move_session(self._folder, path, replace=replace)
+        self._store.move_to(moved.store)
+        self._folder = moved
+        return moved.path
+
+    def begin_with(self, labels: Mapping[int, ArrayLike]) -> None:
+        """Begin with labels that are there already, as any other frame's would be.
+
+        They are nobody's prompts: tracking writes over them.
+
+        Parameters
+        ----------
+        labels
+            By frame, (Y, X) whole numbers.
+
+        Raises
+        ------
+        PromptError
+            If something was done in the session already.
+        """
+        if self._state.objects or self._state.drawn:
+            msg = "Labels to begin with come first; begin another session for them."
+            raise PromptError(msg)
+        drawn: dict[int, list[int]] = {}
+        for t, plane in sorted(labels.items()):
+            found = np.asarray(plane)
+            self._store.write(t, found)
+            for object_id in np.unique(found[found > 0]).tolist():
+                drawn.setdefault(object_id, []).append(t)
+                self._state.note_drawn(object_id, t)
+        if self._folder is not None and labels:
+            keep_start(self._folder.path, sorted(labels))
+        self._log({"do": "start", "frames": sorted(labels), "drawn": drawn})
+
+    def reopen(self) -> None:
+        """Forget memories and what can be undone, as opening it again does.
+
+        Memories are made again from the labels when they are needed.
+        """
+        self._state.reopen()
+        self._log({"do": "open"})
