@@ -125,10 +125,10 @@ def test_labels_to_begin_with_are_kept_and_done_again(
     plane = np.zeros(movie.shape[1:], np.uint16)
     plane[4:9, 5:12] = 6
     with Session(nano, movie, path=tmp_path / "a") as session:
-        session.begin_with({2: plane, 3: plane})
+        session.begin_with([(2, plane), (3, plane)])
         session.add_points(1, 2, [(16, 20)], [1])
         with pytest.raises(PromptError, match="come first"):
-            session.begin_with({2: plane})
+            session.begin_with([(2, plane)])
         session.remove_object(6)
         session.undo()
         for _ in session.propagate():

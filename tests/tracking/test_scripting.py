@@ -59,7 +59,7 @@ def test_everything_that_can_be_done_is_done_again(
 ) -> None:
     mask = np.zeros(begun.stack.shape[1:], bool)
     mask[10:30, 12:33] = True
-    begun.begin_with({3: np.where(mask, 9, 0)})
+    begun.begin_with([(3, np.where(mask, 9, 0))])
     begun.add_points(1, 0, [(16, 20)], [1])
     begun.preview(0)
     begun.add_box(2, 2, (26, 42, 42, 58))

@@ -21,6 +21,9 @@ from napari_sam2.widgets.engine import (
     FramePrompts,
     ModelInfo,
     ObjectNews,
+    Recovered,
+    Saved,
+    SessionScript,
     Standing,
 )
 from napari_sam2.widgets.labels_volume import LabelsVolume
@@ -58,6 +61,9 @@ class DiskEngine:
         self.done: list[tuple[str, dict]] = []
         self.undone: list[tuple[str, dict]] = []
         self.shelved = None
+        self.saved: list[object] = []
+        self.discarded = 0
+        self.found_at: dict[str, object] = {}
         self.closed = False
         self.supposed: list[tuple[int, int, tuple[float, float], int]] = []
         self.encoded: set[int] | None = None  # None: all of them
@@ -303,6 +309,33 @@ class DiskEngine:
         self._check(request)
         return self.shelved
 
+    def recover(self, request, earlier):
+        self._check()
+        return Recovered(
+            array=self.open(request, 0), standing=self._standing(request, "")
+        )
+
+    def save(self, request, path, *, replace):
+        self._check(request)
+        self.saved.append((path, replace))
+        return path.with_name(f"{path.name.removesuffix('.sam2.zarr')}.sam2.zarr")
+
+    def discard(self):
+        self._check()
+        self.discarded += 1
+
+    def look_at(self, path):
+        self._check()
+        return Saved(path=path, model="nano", found_at=self.found_at, saved=True)
+
+    def script(self, request):
+        self._check(request)
+        lines = [
+            f"session.add_points({i}, {t}, {list(given.points)}, {list(given.labels)})"
+            for (i, t), given in request.prompts.items()
+        ]
+        return SessionScript(lines=(*lines, *(f"# {what}" for what, _ in self.done)))
+
     def propagate(self, request, direction, frames, *, everything):
         self._check(request)
         anchors = self._anchors(request)
@@ -341,11 +374,11 @@ class DiskEngine:
 class Bench:
     """A viewer with the panel in it, and the patience to wait for answers."""
 
-    def __init__(self, viewer, engine, qtbot) -> None:
+    def __init__(self, viewer, engine, qtbot, timeout: int = 5000) -> None:
         self.viewer, self.engine, self.qtbot = viewer, engine, qtbot
         self.widget = TrackWidget(viewer, engine=engine)
         self.dock = viewer.window.add_dock_widget(self.widget, name="SAM 2")
-        self.settle()
+        self.settle(timeout)
 
     @property
     def place(self):
@@ -368,9 +401,11 @@ class Bench:
             timeout=timeout,
         )
 
-    def click(self, *position: float, positive: bool = True) -> None:
+    def click(
+        self, *position: float, positive: bool = True, timeout: int = 5000
+    ) -> None:
         self.place.prompts.click(position, positive=positive)
-        self.settle()
+        self.settle(timeout)
 
 
 class Mouse:
@@ -420,8 +455,13 @@ class Mouse:
 
 
 @pytest.fixture
-def engine() -> DiskEngine:
+def disk_engine() -> DiskEngine:
     return DiskEngine()
+
+
+@pytest.fixture
+def engine(disk_engine) -> DiskEngine:
+    return disk_engine
 
 
 @pytest.fixture
@@ -439,12 +479,13 @@ def open_bench(viewer, engine, qtbot) -> Iterator:
     """Return a function that opens the panel on what is in the viewer."""
     made: list[Bench] = []
 
-    def open_panel() -> Bench:
-        made.append(Bench(viewer, engine, qtbot))
+    def open_panel(timeout: int = 5000) -> Bench:
+        made.append(Bench(viewer, engine, qtbot, timeout))
         return made[-1]
 
     yield open_panel
-    engine.gate.set()
+    if isinstance(engine, DiskEngine):
+        engine.gate.set()
     for bench in made:
         worker = bench.widget.desk.worker
         bench.widget.close_down()

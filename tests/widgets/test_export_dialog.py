@@ -364,9 +364,10 @@ def test_what_was_written_keeps_no_pixels(hand, viewer, tmp_path):
 def test_the_script_goes_on_after_the_session(hand, tmp_path, qapp):
     hand.write("csv", tmp_path / "cells.csv")
     hand.bench.widget.panel.copy.click()
+    hand.bench.settle()
     script = qapp.clipboard().text()
     compile(script, "script", "exec")
-    assert script.index("session.propagate") < script.index("finish(export('csv'")
+    assert script.index("session.add_points") < script.index("finish(export('csv'")
     assert "from napari_sam2.stacks import export, finish" in script
 
 

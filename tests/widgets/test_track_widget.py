@@ -302,10 +302,12 @@ def test_the_script_repeats_the_work(bench):
     bench.widget.follow("both")
     bench.settle()
     bench.widget.panel.copy.click()
+    bench.settle()
     script = QApplication.clipboard().text()
     compile(script, "script", "exec")
     assert "session.add_points(1, 0, [(20.0, 30.0)], [1])" in script
-    assert "session.propagate('both')" in script
+    assert script.index("add_points") < script.index("# both propagation")
+    assert script.endswith("viewer.add_labels(session.labels)\n")
 
 
 def test_a_movie_can_be_replaced_by_another_image(bench, viewer, engine):

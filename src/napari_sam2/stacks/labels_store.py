@@ -8,7 +8,7 @@ import errno
 import math
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -152,6 +152,13 @@ class LabelsStore(Closing):
         self._check_frame(frame_idx)
         with self._lock:
             return np.array(self._array[frame_idx])
+
+    def drawn(self) -> Generator[tuple[int, NDArray[Any]], None, None]:
+        """Yield the frames that hold labels, with their planes (Y, X)."""
+        for frame_idx in range(len(self)):
+            plane = self.read(frame_idx)
+            if plane.any():
+                yield frame_idx, plane
 
     def copy_to(self, other: "LabelsStore") -> None:
         """Let another store of the same shape have these labels and no others."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import zarr
 
+from napari_sam2.stacks.labels_store import create_zarr_labels
 from napari_sam2.tracking.session_file import (
     LABELS,
     LOCK,
@@ -23,7 +24,7 @@ from napari_sam2.tracking.session_file import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -135,21 +136,20 @@ def keep_start(folder: Path, frames: list[int]) -> None:
     """
     try:
         labels = zarr.open_array(store=str(folder / LABELS), mode="r")
-        planes = np.stack([np.asarray(labels[t]) for t in frames])
-        start = zarr.create_array(
-            store=str(folder / START),
-            shape=planes.shape,
-            chunks=(1, *planes.shape[1:]),
-            dtype=planes.dtype,
+        start = create_zarr_labels(
+            folder / START, (len(frames), *labels.shape[1:]), labels.dtype
         )
-        start[:] = planes
+        for at, t in enumerate(frames):
+            start[at] = labels[t]
     except OSError as error:
         msg = f"{folder.name} cannot be written ({_reason(error)}); make room on disk."
         raise SessionFileError(msg) from error
 
 
-def read_start(folder: Path, frames: list[int]) -> dict[int, NDArray[Any]]:
-    """Read the labels a session began with, (Y, X) by frame.
+def read_start(
+    folder: Path, frames: Sequence[int]
+) -> Generator[tuple[int, NDArray[Any]], None, None]:
+    """Read the labels a session began with: frames and their planes, (Y, X).
 
     Raises
     ------
@@ -158,7 +158,8 @@ def read_start(folder: Path, frames: list[int]) -> dict[int, NDArray[Any]]:
     """
     try:
         start = zarr.open_array(store=str(folder / START), mode="r")
-        return {t: np.asarray(start[k]) for k, t in enumerate(frames)}
+        for at, t in enumerate(frames):
+            yield t, np.asarray(start[at])
     except (OSError, ValueError, KeyError, IndexError) as error:
         msg = f"{folder.name} is damaged: the labels it began with cannot be read."
         raise SessionFileError(msg) from error

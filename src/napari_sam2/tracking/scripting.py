@@ -210,13 +210,10 @@ def _mask(script: Script, prompt: MaskPrompt) -> str:
 def _start(script: Script, entry: Entry, folder: Path) -> None:
     if not entry["frames"]:
         return
-    script.need("import numpy as np")
-    planes = read_start(folder, entry["frames"])
-    frames = script.keep("start_frames", np.array(list(planes), np.int64))
-    kept = script.keep("start_planes", np.stack(list(planes.values())))
-    script.lines.append(
-        f"session.begin_with(dict(zip({frames}.tolist(), {kept}, strict=True)))"
-    )
+    planes = np.stack([plane for _, plane in read_start(folder, entry["frames"])])
+    frames = script.keep("start_frames", np.array(entry["frames"], np.int64))
+    kept = script.keep("start_planes", planes)
+    script.lines.append(f"session.begin_with(zip({frames}, {kept}, strict=True))")
 
 
 def _begin_run(

@@ -12,7 +12,7 @@ from napari_sam2.tracking.session_file import SessionFileError
 from napari_sam2.tracking.session_review import ReviewedSession
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
     from pathlib import Path
 
     from numpy.typing import ArrayLike
@@ -52,7 +52,7 @@ class KeptSession(ReviewedSession):
         self._folder = moved
         return moved.path
 
-    def begin_with(self, labels: Mapping[int, ArrayLike]) -> None:
+    def begin_with(self, labels: Iterable[tuple[int, ArrayLike]]) -> None:
         """Begin with labels that are there already, as any other frame's would be.
 
         They are nobody's prompts: tracking writes over them.
@@ -60,7 +60,7 @@ class KeptSession(ReviewedSession):
         Parameters
         ----------
         labels
-            By frame, (Y, X) whole numbers.
+            Frames and their planes, (Y, X) whole numbers, in order.
 
         Raises
         ------
@@ -70,16 +70,18 @@ class KeptSession(ReviewedSession):
         if self._state.objects or self._state.drawn:
             msg = "Labels to begin with come first; begin another session for them."
             raise PromptError(msg)
+        frames: list[int] = []
         drawn: dict[int, list[int]] = {}
-        for t, plane in sorted(labels.items()):
+        for t, plane in labels:
             found = np.asarray(plane)
             self._store.write(t, found)
+            frames.append(int(t))
             for object_id in np.unique(found[found > 0]).tolist():
-                drawn.setdefault(object_id, []).append(t)
+                drawn.setdefault(object_id, []).append(int(t))
                 self._state.note_drawn(object_id, t)
-        if self._folder is not None and labels:
-            keep_start(self._folder.path, sorted(labels))
-        self._log({"do": "start", "frames": sorted(labels), "drawn": drawn})
+        if self._folder is not None and frames:
+            keep_start(self._folder.path, frames)
+        self._log({"do": "start", "frames": frames, "drawn": drawn})
 
     def reopen(self) -> None:
         """Forget memories and what can be undone, as opening it again does.

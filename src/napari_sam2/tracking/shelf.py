@@ -1,11 +1,13 @@
 """The shelf: where the panel keeps its sessions, so that nothing is lost.
 
 The newest sessions stay; what was done on an image is found again by its shape and
-its first frame.
+its first frame. Sessions that were saved under a name lie elsewhere and stay for good;
+the shelf has a list of them.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
+from napari_sam2.tracking.saving import read_image_note, write_beside
 from napari_sam2.tracking.session_file import (
     ENDING,
     SessionFileError,
@@ -26,14 +29,16 @@ from napari_sam2.tracking.session_file import (
 
 if TYPE_CHECKING:
     from napari_sam2.stacks import Stack
+    from napari_sam2.tracking.session_file import Header
 
 SHELF_VARIABLE = "NAPARI_SAM2_SESSIONS"
 KEPT = 10
+SAVED, REMEMBERED = "saved.json", 30
 
 
 @dataclass(frozen=True, kw_only=True)
 class Earlier:
-    """A session that was made on the same image before.
+    """A session that one can go on with.
 
     Attributes
     ----------
@@ -43,12 +48,18 @@ class Earlier:
         When it was worked on last, seconds since 1970.
     objects, frames
         How many objects were prompted, and in how many frames one was tracked.
+    image
+        What the image was called.
+    saved
+        Whether the user gave it a name and a place.
     """
 
     path: Path
     when: float
     objects: int
     frames: int
+    image: str = ""
+    saved: bool = False
 
 
 def shelf_folder() -> Path:
@@ -100,23 +111,89 @@ def earlier_sessions(folder: Path, stack: Stack) -> list[Earlier]:
         try:
             header = read_header(path)
             same = header.shape == stack.shape and header.opened_as == stack.opened_as
-            if not same or is_open(path):
+            if not same or header.first_frame_sha256 is None or is_open(path):
                 continue
-            entries, _ = read_journal(path)
+            found = _summary(path, header)
         except SessionFileError:
             continue  # it is offered for going on with, and this one is not fit for it
-        objects = {e["prompt"]["object"] for e in entries if e["do"] == "prompt"}
-        frames = {e["t"] for e in entries if e["do"] == "frame" and e["scores"]}
-        if objects and header.first_frame_sha256 is not None:
-            found = Earlier(
-                path=path, when=_when(path), objects=len(objects), frames=len(frames)
-            )
+        if found.objects:
             candidates.append((header.first_frame_sha256, found))
     if not candidates:
         return []
     wanted = first_frame_sha256(stack)
     same_image = [found for sha256, found in candidates if sha256 == wanted]
     return sorted(same_image, key=lambda found: found.when, reverse=True)
+
+
+def recent_sessions(folder: Path) -> list[Earlier]:
+    """List what can be gone on with, on any image, the newest first.
+
+    Those on the shelf and those saved under a name; without any prompt, open, damaged
+    ones and such as have gone are left out.
+    """
+    saved = saved_sessions(folder)
+    found = []
+    for path in [*folder.glob(f"*{ENDING}"), *saved]:
+        try:
+            if not is_open(path):
+                found.append(_summary(path, read_header(path), saved=path in saved))
+        except SessionFileError:
+            continue  # it may have been moved or deleted since
+    used = [one for one in found if one.objects]
+    return sorted(used, key=lambda one: one.when, reverse=True)
+
+
+def saved_sessions(folder: Path) -> list[Path]:
+    """Return where sessions were saved under a name, the latest first."""
+    try:
+        known = json.loads((folder / SAVED).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    return [Path(path) for path in known] if isinstance(known, list) else []
+
+
+def note_saved(folder: Path, path: Path) -> None:
+    """Remember where a session was saved.
+
+    Raises
+    ------
+    SessionFileError
+        If the list cannot be written.
+    """
+    others = [known for known in saved_sessions(folder) if known != path]
+    paths = [str(known) for known in (path, *others)][:REMEMBERED]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_beside(folder / SAVED, json.dumps(paths))
+    except OSError as error:
+        msg = (
+            f"{path.name} is saved, but the list of recent sessions in {folder} cannot "
+            f"be written ({error.strerror or error})."
+        )
+        raise SessionFileError(msg) from error
+
+
+def _summary(path: Path, header: Header, *, saved: bool = False) -> Earlier:
+    """Say what is in a session; reads its journal."""
+    entries, _ = read_journal(path)
+    objects = {e["prompt"]["object"] for e in entries if e["do"] == "prompt"}
+    frames = {e["t"] for e in entries if e["do"] == "frame" and e["scores"]}
+    return Earlier(
+        path=path,
+        when=_when(path),
+        objects=len(objects),
+        frames=len(frames),
+        image=image_name(path, header),
+        saved=saved,
+    )
+
+
+def image_name(path: Path, header: Header) -> str:
+    """Return what a session's image was called."""
+    name = read_image_note(path).get("name")
+    if isinstance(name, str) and name:
+        return name
+    return Path(header.stack).stem if header.stack else path.name.removesuffix(ENDING)
 
 
 def _when(path: Path) -> float:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         ModelChoice,
         PromptKey,
         Request,
+        SessionScript,
     )
 
 
@@ -30,7 +31,7 @@ def session_lines(request: Request) -> list[str]:
     options = [f"axes={target.axes!r}"]
     if target.contrast_limits is not None:
         low, high = target.contrast_limits
-        options.append(f"contrast_limits=({low:g}, {high:g})")
+        options.append(f"contrast_limits=({low!r}, {high!r})")
     if target.fixed:
         options.append(f"fixed={dict(target.fixed)!r}")
     pixels = f"viewer.layers[{target.name!r}].data"
@@ -115,13 +116,23 @@ def propagate_lines(direction: Direction, frames: range | None) -> list[str]:
     ]
 
 
-def script(
-    request: Request, propagated: tuple[Direction, range | None] | None = None
-) -> str:
-    """Return a script for napari's console that repeats the work of the panel."""
-    lines = session_lines(request)
-    for key, prompts in request.prompts.items():
-        lines += prompt_lines(key, prompts)
-    if propagated is not None:
-        lines += propagate_lines(*propagated)
+def script(request: Request, written: SessionScript) -> str:
+    """Return a script for napari's console that repeats the work of the panel.
+
+    Parameters
+    ----------
+    request : Request
+        The image and the model.
+    written : SessionScript
+        What was done.
+    """
+    *before, _ = session_lines(request)
+    lines = [
+        *written.imports,
+        *before,
+        f"session = Session(model, stack{written.settings})",
+    ]
+    if written.arrays is not None:
+        lines.append(f"saved = np.load({str(written.arrays)!r})")
+    lines += written.lines
     return "\n".join([*lines, "viewer.add_labels(session.labels)"]) + "\n"

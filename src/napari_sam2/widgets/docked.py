@@ -20,6 +20,9 @@ class DockedWidget(QWidget):
         """End threads, listen to nothing. Called at least once, perhaps again."""
         raise NotImplementedError
 
+    def settled(self) -> None:
+        """Look at the window and the dock it is in now; may be called again."""
+
     def closeEvent(self, event: QCloseEvent | None) -> None:
         """End with the window."""
         self.close_down()
@@ -30,7 +33,10 @@ class DockedWidget(QWidget):
         if event is not None and event.type() == QEvent.Type.ParentChange:
             if self.parent() is not None:
                 self._docked = True
+                self.settled()
             elif self._docked:
                 self.close_down()
                 self.deleteLater()  # nobody can dock it again: its thread has ended
+        if event is not None and event.type() == QEvent.Type.Show:
+            self.settled()
         return super().event(event)

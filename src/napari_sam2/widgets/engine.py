@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Mapping
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -251,6 +252,48 @@ class Recovered:
     standing: Standing
 
 
+@dataclass(frozen=True, kw_only=True)
+class Saved:
+    """A session on disk that is to be opened.
+
+    Attributes
+    ----------
+    path : Path
+        Its folder.
+    model : str or None
+        The name of the model it was made with.
+    found_at : mapping
+        What finds its image, see `napari_sam2.widgets.image_origin`.
+    saved : bool
+        Whether it lies in a place of the user's, not on the shelf.
+    """
+
+    path: Path
+    model: str | None
+    found_at: Mapping[str, Any]
+    saved: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionScript:
+    """What was done in a session, as Python.
+
+    Attributes
+    ----------
+    imports, lines : tuple of str
+        What goes before and after the lines that open the session.
+    settings : str
+        Arguments of `Session` that are not the defaults.
+    arrays : Path or None
+        The file of masks that the lines take from `saved`.
+    """
+
+    imports: tuple[str, ...] = ()
+    settings: str = ""
+    arrays: Path | None = None
+    lines: tuple[str, ...] = ()
+
+
 Verb = Literal["absent", "lock", "merge", "remove", "rename", "split", "swap", "unlock"]
 
 
@@ -366,6 +409,18 @@ class Engine(Protocol):
 
     def recover(self, request: Request, earlier: Earlier) -> Recovered:
         """Go on with an earlier session."""
+
+    def save(self, request: Request, path: Path, *, replace: bool) -> Path:
+        """Go on in a folder of the user's; return it with its ending."""
+
+    def discard(self) -> None:
+        """Throw the present session away, unless it was saved under a name."""
+
+    def look_at(self, path: Path) -> Saved:
+        """Say what a session was made on and with."""
+
+    def script(self, request: Request) -> SessionScript:
+        """Write all that was done in the session as Python."""
 
     def take_masks(
         self,

@@ -55,7 +55,7 @@ def opened(target: Target) -> str:
     options = [f"axes={target.axes!r}"]
     if target.contrast_limits is not None:
         low, high = target.contrast_limits
-        options.append(f"contrast_limits=({low:g}, {high:g})")
+        options.append(f"contrast_limits=({low!r}, {high!r})")
     if target.fixed:
         options.append(f"fixed={dict(target.fixed)!r}")
     return f"open_stack(viewer.layers[{target.name!r}].data, {', '.join(options)})"

@@ -91,15 +91,12 @@ class Following(QObject):
     ----------
     run : Run or None
         What is going on.
-    propagated : (direction, frames) or None
-        The last propagation, for the script.
     """
 
     def __init__(self, desk: Desk) -> None:
         super().__init__()
         self._desk = desk
         self.run: Run | None = None
-        self.propagated: tuple[Direction, range | None] | None = None
         self._moving = False
         self._timer = QTimer(self)
         self._timer.setInterval(DRAW_MILLISECONDS)
@@ -120,7 +117,6 @@ class Following(QObject):
             return
         frames = self._wanted()
         some = None if len(frames) == request.target.n_frames else frames
-        self.propagated = direction, some
         desk.console(console_lines.propagate_lines(direction, some)[0] + " …")
         run = self.run = Run(
             place=place,

@@ -61,6 +61,12 @@ class ImageChoice(QObject):
         data = self._panel.axis.currentData()
         return None if data is None else int(data)
 
+    @axis.setter
+    def axis(self, axis: int | None) -> None:
+        at = self._panel.axis.findData(axis)
+        if at >= 0:
+            self._panel.axis.setCurrentIndex(at)
+
     @property
     def start_labels(self) -> Labels | None:
         """The Labels layer to start from."""

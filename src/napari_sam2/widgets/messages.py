@@ -7,6 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari_sam2.tracking.shelf import Earlier
     from napari_sam2.widgets.cells import Cells
     from napari_sam2.widgets.engine import Edit, FrameNews
@@ -58,6 +60,48 @@ STOPPING = "Stopping after this frame …"
 LAYER_GONE = (
     "Stopped, because its Labels layer was removed. Click again to get it back."
 )
+
+
+SAVING = "Saving …"
+LOOKING, NOTHING_RECENT = "Looking …", "Nothing yet"
+LOOKING_FOR_IMAGE = "Opening the image of this session …"
+
+
+def session_state(home: Path | None, unsaved: bool) -> str:
+    """Say in a few words how the work is kept."""
+    if home is None:
+        return "kept, but under no name yet"
+    name = session_name(home)
+    return f"changes to {name}, not saved" if unsaved else f"saved as you go: {name}"
+
+
+def session_name(path: Path) -> str:
+    """Return what the user called a session."""
+    return path.name.removesuffix(".sam2.zarr")
+
+
+def saved(path: Path) -> str:
+    """Say where a session is now."""
+    return (
+        f"<b>Saved</b> as {session_name(path)} in {path.parent}; what you do from now "
+        "on is kept there."
+    )
+
+
+def unsaved(home: Path | None) -> str:
+    """Say what is not saved."""
+    if home is None:
+        return "<b>Save what you did?</b> It has no name and place of its own yet."
+    return f"<b>Save what you did since {session_name(home)} was saved?</b>"
+
+
+def recent(found: Earlier) -> str:
+    """Describe a session in a menu."""
+    cells = "1 cell" if found.objects == 1 else f"{found.objects} cells"
+    frames = "1 frame" if found.frames == 1 else f"{found.frames} frames"
+    when = time.strftime("%d %b %H:%M", time.localtime(found.when))
+    name = f"{session_name(found.path)}: " if found.saved else ""
+    return f"{name}{found.image}, {when}, {cells}, {frames} done"
 
 
 def next_object(object_id: int) -> str:

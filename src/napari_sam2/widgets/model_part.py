@@ -108,6 +108,11 @@ class ModelPart(QObject):
         names = [info.name for info in self._models]
         self._panel.model.setCurrentIndex(names.index(name))
 
+    def prefer(self, name: str) -> None:
+        """Take a model if it is here; else the present one goes on."""
+        if any(info.name == name and info.here for info in self._models):
+            self.choose(name)
+
     def _fill(self, models: list[ModelInfo] | tuple[ModelInfo, ...]) -> None:
         combo = self._panel.model
         before = self.info.name if self._models else "nano"

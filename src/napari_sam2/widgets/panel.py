@@ -34,6 +34,7 @@ from napari_sam2.widgets.panel_parts import (
     row,
     status_line,
 )
+from napari_sam2.widgets.session_menu import SessionMenu
 
 HELP = (
     "<table cellspacing='0' cellpadding='1'>"
@@ -73,6 +74,8 @@ class Panel(QScrollArea):
         self.recover.setToolTip("Take up the work done on this image before")
         self.recover.hide()
         column.addWidget(self.recover)
+        self.session_menu = SessionMenu()
+        column.addWidget(self.session_menu)
         for title, build in (
             ("1   Image", self._image_part),
             ("2   Click on a cell", self._prompt_part),

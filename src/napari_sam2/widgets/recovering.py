@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING
 from napari_sam2.widgets import messages
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari_sam2.tracking.shelf import Earlier
     from napari_sam2.widgets.desk import Desk
     from napari_sam2.widgets.editing import Editing
     from napari_sam2.widgets.engine import Recovered
+
+
+def _nothing() -> None:
+    """Do nothing after it."""
 
 
 class Recovering:
@@ -50,18 +56,33 @@ class Recovering:
 
     def recover(self) -> None:
         """Go on with what was done before."""
+        if self._earlier is not None:
+            self.take_up(self._earlier)
+
+    def take_up(self, earlier: Earlier, then: Callable[[], None] = _nothing) -> None:
+        """Go on with a session that was made on the image worked on.
+
+        Parameters
+        ----------
+        earlier : Earlier
+            Which.
+        then : callable
+            What to do after it.
+        """
         desk, place, request = self._desk, self._desk.place, self._desk.request()
-        earlier = self._earlier
         desk.panel.recover.hide()
-        if place is None or request is None or earlier is None:
+        self._earlier = None
+        if place is None or request is None:
             return
 
         def done(recovered: Recovered) -> None:
             desk.show_result(place, recovered.array)
             place.object_id = max(recovered.standing.objects, default=1)
             self._editing.show(place, recovered.standing, since=since)
+            desk.panel.recover.hide()
             desk.say(messages.RECOVERED)
             desk.console(f"session = Session.open({str(earlier.path)!r})")
+            then()
 
         since = place.prompts.count
         work = partial(desk.engine.recover, request, earlier)

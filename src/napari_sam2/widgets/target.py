@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from napari_sam2.widgets.image_origin import describe
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from napari.layers import Image, Labels, Layer
     from napari.viewer import Viewer
@@ -42,6 +44,8 @@ class Target:
         Letters for `napari_sam2.open_stack`.
     contrast_limits : tuple of float or None
         The layer's; None for colour pictures.
+    found_at : mapping
+        What finds the layer again another day, see `napari_sam2.widgets.image_origin`.
     """
 
     data: Any
@@ -51,6 +55,7 @@ class Target:
     held: tuple[int, ...]
     axes: str
     contrast_limits: tuple[float, float] | None
+    found_at: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def fixed(self) -> dict[str, int]:
@@ -162,6 +167,7 @@ def make_target(layer: Image | Labels, viewer: Viewer, followed: int | None) -> 
         held=held,
         axes=_letters(layer, followed),
         contrast_limits=contrast_limits(layer),
+        found_at=describe(layer, followed, held),
     )
 
 

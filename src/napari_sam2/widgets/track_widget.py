@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QApplication, QVBoxLayout
 from napari_sam2.widgets import console_lines, messages
 from napari_sam2.widgets.asking import Asking
 from napari_sam2.widgets.cell_menu import CellMenu
+from napari_sam2.widgets.closing import CloseGuard
 from napari_sam2.widgets.desk import Desk
 from napari_sam2.widgets.docked import DockedWidget
 from napari_sam2.widgets.editing import Editing
@@ -29,7 +30,8 @@ from napari_sam2.widgets.panel import Panel
 from napari_sam2.widgets.preferences import read_preferences
 from napari_sam2.widgets.recovering import Recovering
 from napari_sam2.widgets.reviewing import Reviewing
-from napari_sam2.widgets.tracking_engine import TrackingEngine
+from napari_sam2.widgets.saving_engine import SavingEngine
+from napari_sam2.widgets.sessions import Sessions
 from napari_sam2.widgets.workplace import Workplace
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
     from qtpy.QtWidgets import QPushButton
 
-    from napari_sam2.widgets.engine import Direction, Engine
+    from napari_sam2.widgets.engine import Direction, Engine, SessionScript
     from napari_sam2.widgets.preferences import Preferences
     from napari_sam2.widgets.worker import Worker
 
@@ -80,6 +82,10 @@ class TrackWidget(DockedWidget):
         )
         self.hovering = Hovering(napari_viewer, self.desk, self.following)
         self.exporting = Exporting(napari_viewer, self.desk, self.following)
+        self.sessions = Sessions(
+            napari_viewer, self.desk, self.images, self.following, self.recovering
+        )
+        self.guard = CloseGuard(self, self.sessions, self.following)
         # However this widget ends, its thread must end too.
         self._goodbye = weakref.finalize(
             self,
@@ -91,6 +97,7 @@ class TrackWidget(DockedWidget):
         self._goodbye.atexit = False  # Qt is gone by then; the worker has its own way
         self.destroyed.connect(self._goodbye)
         self.destroyed.connect(self.exporting.end_thread)
+        self.destroyed.connect(self.sessions.end_thread)
         self._places: list[Workplace] = []
         self._open = True
         self._connect()
@@ -173,6 +180,11 @@ class TrackWidget(DockedWidget):
         else:
             self.follow("forward")
 
+    def settled(self) -> None:
+        """Ask about unsaved work when the window or the dock is closed."""
+        if self._open:
+            self.guard.watch()
+
     def close_down(self) -> None:
         """End the thread, give the keys back, listen to nothing; layers stay."""
         if not self._open:
@@ -181,6 +193,8 @@ class TrackWidget(DockedWidget):
         self._goodbye()
         self.exporting.close()
         self.hovering.switch(False)
+        self.guard.end()
+        self.sessions.end_thread()
         self.keys.release()
         self.reviewing.close()
         self.images.disconnect_all()
@@ -336,15 +350,20 @@ class TrackWidget(DockedWidget):
         request = self.desk.request()
         clipboard = QApplication.clipboard()
         if request is not None and clipboard is not None and self.place is not None:
-            text = console_lines.script(request, self.following.propagated)
-            clipboard.setText(text + self.exporting.script(self.place))
-            self.desk.say(messages.COPIED)
+            place, desk = self.place, self.desk
+
+            def done(written: SessionScript) -> None:
+                text = console_lines.script(request, written)
+                clipboard.setText(text + self.exporting.script(place))
+                desk.say(messages.COPIED)
+
+            desk.submit("script", partial(desk.engine.script, request), on_done=done)
 
 
 def _engine(prefers: Preferences) -> Engine:
     from napari_sam2.tracking.shelf import shelf_folder
 
-    return TrackingEngine(
+    return SavingEngine(
         shelf=shelf_folder(), kept=prefers.sessions_kept, models=prefers.model_folder
     )
 

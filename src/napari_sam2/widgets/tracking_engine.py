@@ -219,9 +219,11 @@ class TrackingEngine:
         # Prompts in a locked frame are refused, so the lock goes first.
         session = self._ready(request, tell=edit.verb != "unlock")
         with self._deeds.one(session):
-            if edit.verb != "remove" or edit.object_id in session.object_ids:
+            if edit.verb != "remove":
                 do_edit(session, edit)
-            if edit.verb == "remove":  # what an earlier session has left
+            else:
+                with contextlib.suppress(KeyError):  # an earlier session has left it
+                    do_edit(session, edit)
                 self._volume(request).erase(edit.object_id, request.target)
         if edit.verb == "unlock":
             self._ready(request)
@@ -358,6 +360,7 @@ class TrackingEngine:
 
     def _open_session(self, request: Request, model: SAM2) -> None:
         from napari_sam2.tracking import Session
+        from napari_sam2.tracking.saving import note_image
         from napari_sam2.tracking.shelf import new_session_path
 
         target = request.target
@@ -369,8 +372,9 @@ class TrackingEngine:
         else:
             path = new_session_path(self._shelf, target.name, self._kept)
             self._session = Session(model, self._stack, path=path, lanes=lanes)
+            note_image(self._session.path or path, dict(target.found_at))
             if target.key[:3] in self._filled:  # another model goes on with them
-                store.copy_to(self._session.store)
+                self._session.begin_with(store.drawn())
             self._session.store.mirror = store
             self._filled.add(target.key[:3])
         self.computes = self._session.computes
