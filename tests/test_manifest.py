@@ -30,7 +30,7 @@ def test_samples_open_as_layers():
     from napari.layers import Layer
 
     keys = [sample.key for sample in MANIFEST.contributions.sample_data]
-    assert keys == ["cells-movie", "cells-stack"]
+    assert keys == ["cells-movie", "cells-stack", "cells3d"]
     for command in MANIFEST.contributions.commands:
         if command.id.startswith("napari-sam2.sample_"):
             (given,) = import_python_name(command.python_name)()

@@ -9,10 +9,10 @@ import threading
 
 import pytest
 
+from napari_sam2.downloading import DownloadError
 from napari_sam2.model import registry
 from napari_sam2.model.registry import (
     CHECKPOINTS,
-    DownloadError,
     MissingCheckpointError,
     checkpoint_path,
     download,

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 
 import torch
 
+from napari_sam2.downloading import file_sha256
 from napari_sam2.model.checkpoint import (
     CheckpointError,
     guess_preset,
@@ -15,7 +16,7 @@ from napari_sam2.model.checkpoint import (
 )
 from napari_sam2.model.config import PRESETS, ModelConfig, preset
 from napari_sam2.model.own_models import own_models
-from napari_sam2.model.registry import checkpoint_path, file_sha256, find_checkpoint
+from napari_sam2.model.registry import checkpoint_path, find_checkpoint
 from napari_sam2.model.sam2 import SAM2, Origin
 
 

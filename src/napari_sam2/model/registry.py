@@ -6,29 +6,21 @@ an interruption, and are given their final name only after their SHA-256 was che
 
 from __future__ import annotations
 
-import hashlib
-import http.client
-import io
 import os
-import urllib.error
-import urllib.parse
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import platformdirs
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from napari_sam2.downloading import fetch_file
 
-    Progress = Callable[[int, int | None], None]
+if TYPE_CHECKING:
+    from napari_sam2.downloading import Progress
 
 FOLDER_VARIABLE = "NAPARI_SAM2_MODELS"
 BASE_URL_2_1 = "https://dl.fbaipublicfiles.com/segment_anything_2/092824/"
 BASE_URL_2_0 = "https://dl.fbaipublicfiles.com/segment_anything_2/072824/"
-TIMEOUT_SECONDS = 60
-_BLOCK = 1 << 20
 _PACKAGED = Path(__file__).parent / "checkpoints"
 
 
@@ -38,10 +30,6 @@ class MissingCheckpointError(FileNotFoundError):
     def __str__(self) -> str:
         """Return the sentence alone, without an errno."""
         return str(self.args[0])
-
-
-class DownloadError(OSError):
-    """A download failed; what has arrived is kept, and the next try continues it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,111 +202,11 @@ def download(
             f"trust with --sha256 (sha256=...), or use sam2.1-{name.split('-', 1)[1]}."
         )
     where = models_folder() if folder is None else Path(folder)
-    path = where / checkpoint.filename
-    if path.is_file() and file_sha256(path) == expected:
-        return path
-    where.mkdir(parents=True, exist_ok=True)
-    url = (
-        (base_url or checkpoint.base_url or "").rstrip("/") + "/" + checkpoint.filename
+    place = (base_url or checkpoint.base_url or "").rstrip("/")
+    return fetch_file(
+        f"{place}/{checkpoint.filename}",
+        where / checkpoint.filename,
+        sha256=expected,
+        progress=progress,
+        advice="or give another place with --base-url",
     )
-    part = path.with_name(path.name + ".part")
-    resumed = _part_size(part) > 0
-    _fetch(url, part, progress)
-    found = file_sha256(part)
-    if found != expected and resumed:  # the kept piece may be of another file
-        part.unlink()
-        _fetch(url, part, progress)
-        found = file_sha256(part)
-    if found != expected:
-        part.unlink()
-        raise DownloadError(
-            f"{url} is not the file it should be (SHA-256 {found[:12]}…, expected "
-            f"{expected[:12]}…). It was deleted; try again, or another place."
-        )
-    part.replace(path)
-    return path
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of the file at `path` as 64 lower-case hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _part_size(part: Path) -> int:
-    return part.stat().st_size if part.is_file() else 0
-
-
-def _fetch(url: str, part: Path, progress: Progress | None) -> None:
-    """Append what `part` lacks of the file at `url`."""
-    try:
-        source, start, total = _open(url, _part_size(part))
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        raise DownloadError(
-            f"{url} cannot be read ({_reason(error)}). Check the address and the "
-            "connection, or give another place with --base-url."
-        ) from error
-    with source, part.open("ab") as target:
-        target.truncate(start)
-        done = start
-        while True:
-            block = _read(source, url, done)
-            if not block:
-                break
-            target.write(block)
-            done += len(block)
-            if progress is not None:
-                progress(done, total)
-    if total is not None and done < total:
-        raise DownloadError(
-            f"{url} ended after {done:,} of {total:,} bytes. Run the same again: it "
-            "continues from there."
-        )
-
-
-def _read(source: BinaryIO, url: str, done: int) -> bytes:
-    try:
-        return source.read(_BLOCK)
-    except (OSError, EOFError, http.client.HTTPException) as error:
-        raise DownloadError(
-            f"{url} broke off after {done:,} bytes ({_reason(error)}). Run the same "
-            "again: it continues from there."
-        ) from error
-
-
-def _open(url: str, start: int) -> tuple[BinaryIO, int, int | None]:
-    """Open `url` at byte `start`; return (stream, byte it really starts at, total)."""
-    scheme = urllib.parse.urlsplit(url).scheme
-    if scheme == "file":
-        path = Path(urllib.request.url2pathname(urllib.parse.urlsplit(url).path))
-        total = path.stat().st_size
-        stream = path.open("rb")
-        start = start if start <= total else 0
-        stream.seek(start)
-        return stream, start, total
-    if scheme not in ("http", "https"):
-        raise ValueError("only https://, http:// and file:// are understood")
-    request = urllib.request.Request(url, headers={"User-Agent": "napari-sam2"})
-    if start:
-        request.add_header("Range", f"bytes={start}-")
-    try:
-        response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
-    except urllib.error.HTTPError as error:
-        if error.code != 416 or not start:
-            raise
-        error.close()  # nothing after `start`: whole already, or longer than the file
-        if error.headers.get("Content-Range") == f"bytes */{start}":
-            return io.BytesIO(), start, start
-        return _open(url, 0)
-    total_text = response.headers.get("Content-Length")
-    rest = int(total_text) if total_text else None
-    if response.status != 206:  # a server that knows no ranges sends everything
-        start = 0
-    return response, start, None if rest is None else start + rest
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, urllib.error.HTTPError):
-        error.close()
-        return str(error)
-    return str(getattr(error, "reason", None) or error) or type(error).__name__

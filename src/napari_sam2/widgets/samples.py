@@ -1,9 +1,10 @@
-"""Sample data for napari's File > Open Sample, drawn on the spot."""
+"""Sample data for napari's File > Open Sample: drawn on the spot, or fetched once."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from napari_sam2.stacks.public_samples import CELLS3D_SCALE, cells3d
 from napari_sam2.stacks.samples import cells_movie, cells_stack
 
 LayerData = tuple[Any, dict[str, Any], str]
@@ -23,3 +24,24 @@ def sample_stack() -> list[LayerData]:
         "scale": (2.0, 1.0, 1.0),
     }
     return [(cells_stack().image, options, "image")]
+
+
+def public_cells() -> list[LayerData]:
+    """Return membranes and nuclei of real cells, (Z, Y, X) uint16 each.
+
+    Raises
+    ------
+    DownloadError
+        If they are not here yet and cannot be fetched.
+    """
+    volume = cells3d()
+    looks = {
+        "axis_labels": ("z", "y", "x"),
+        "scale": CELLS3D_SCALE,
+        "units": "micrometer",
+        "blending": "additive",
+    }
+    return [
+        (volume[:, 0], {"name": "membranes", "colormap": "green", **looks}, "image"),
+        (volume[:, 1], {"name": "nuclei", "colormap": "gray", **looks}, "image"),
+    ]
