@@ -16,6 +16,7 @@ from napari.utils.notifications import show_warning
 from qtpy.QtCore import QObject, QTimer
 
 from napari_sam2.widgets import console_lines, messages
+from napari_sam2.widgets.sharing import begin_sharing, end_sharing
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -122,6 +123,7 @@ class Following(QObject):
             place=place,
             watched=desk.panel.watch.isChecked(),
         )
+        begin_sharing()
         self._show_running(running=True)
         desk.say(messages.following(len({object_id for object_id, _ in prompted})))
         walk = partial(
@@ -158,6 +160,8 @@ class Following(QObject):
 
     def close(self) -> None:
         """Show nothing any more: the panel is going."""
+        if self.run is not None:
+            end_sharing()
         self.run = None
 
     def layer_gone(self) -> None:
@@ -198,9 +202,14 @@ class Following(QObject):
         began = time.perf_counter()
         written, run.written = run.written, set()
         place, target = run.place, run.place.last_target
+        text = messages.progress(run.done, run.total, run.seconds)
+        # A progress bar paints itself at once, and with it all of napari's window; so
+        # it is drawn with what else has changed.
+        panel.progress.setUpdatesEnabled(False)
         panel.progress.setRange(0, max(run.total, run.done))
         panel.progress.setValue(run.done)
-        panel.progress.setFormat(messages.progress(run.done, run.total, run.seconds))
+        panel.progress.setFormat(text)
+        panel.progress.setUpdatesEnabled(True)
         if place is self._desk.place:
             panel.objects.draw(place.object_id)
             self._desk.frames_done.emit(min(written), max(written))
@@ -244,6 +253,8 @@ class Following(QObject):
         self._timer.stop()
         self._draw()
         run, self.run = self.run, None
+        if run is not None:
+            end_sharing()
         if run is not None and run.place.result is not None:
             run.place.result.forget_paint_history()
             run.place.result.refresh()
