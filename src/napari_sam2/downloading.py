@@ -160,4 +160,5 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, urllib.error.HTTPError):
         error.close()
         return str(error)
-    return str(getattr(error, "reason", None) or error) or type(error).__name__
+    reason = getattr(error, "reason", None) or error
+    return str(getattr(reason, "strerror", None) or reason) or type(error).__name__

@@ -144,6 +144,7 @@ def test_saved_closed_and_opened_again_with_its_image(
     assert real.widget.desk.request().prompts == masks
     assert tuple(viewer.layers["wells"].contrast_limits) == (5, 60000)
     assert viewer.layers["wells"].axis_labels == ("t", "y", "x")
+    assert viewer.layers.selection.active.name == "wells clicks"
     assert not real.widget.sessions.unsaved
     # And what was followed can be gone on with.
     real.widget.panel.last.setValue(5)

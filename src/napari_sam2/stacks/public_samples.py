@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import platformdirs
 import tifffile
 
-from napari_sam2.downloading import fetch_file
+from napari_sam2.downloading import DownloadError, fetch_file
 
 if TYPE_CHECKING:
     from typing import Any
@@ -53,12 +53,16 @@ def cells3d(progress: Progress | None = None) -> NDArray[Any]:
     DownloadError
         If it is not here and cannot be fetched; what has arrived is kept.
     """
-    path = fetch_file(
-        CELLS3D_URL,
-        samples_folder() / "cells3d.tif",
-        sha256=CELLS3D_SHA256,
-        progress=progress,
-        advice="and open the sample again",
-    )
+    try:
+        path = fetch_file(
+            CELLS3D_URL,
+            samples_folder() / "cells3d.tif",
+            sha256=CELLS3D_SHA256,
+            progress=progress,
+            advice="and open the sample again",
+        )
+    except DownloadError as error:
+        msg = f"This sample is not here yet and cannot be fetched: {error}"
+        raise DownloadError(msg) from error
     image: NDArray[Any] = tifffile.imread(path)
     return image

@@ -178,6 +178,7 @@ def _summary(path: Path, header: Header, *, saved: bool = False) -> Earlier:
     entries, _ = read_journal(path)
     objects = {e["prompt"]["object"] for e in entries if e["do"] == "prompt"}
     frames = {e["t"] for e in entries if e["do"] == "frame" and e["scores"]}
+    frames.update(*(e["frames"] for e in entries if e["do"] == "start"))
     return Earlier(
         path=path,
         when=_when(path),

@@ -61,12 +61,14 @@ def ask_about_unsaved(parent: QWidget, text: str) -> Fate:
         "Session > Recent."
     )
     roles = QMessageBox.ButtonRole
+    save = box.addButton("Save", roles.AcceptRole)
     fates: dict[object, Fate] = {
-        box.addButton("Save", roles.AcceptRole): "save",
+        save: "save",
         box.addButton("Keep for later", roles.YesRole): "keep",
         box.addButton("Discard", roles.DestructiveRole): "discard",
         (cancel := box.addButton("Cancel", roles.RejectRole)): "cancel",
     }
+    box.setDefaultButton(save)
     box.setEscapeButton(cancel)
     box.exec()
     return fates.get(box.clickedButton(), "cancel")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtGui import QAction
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QMenu, QToolButton, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QMenu, QPushButton, QWidget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ class SessionMenu(QWidget):
 
     Attributes
     ----------
-    button : QToolButton
+    button : QPushButton
         Opens the menu.
     save, save_as, open : QAction
         What is in the menu.
@@ -26,10 +26,8 @@ class SessionMenu(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.button = QToolButton()
-        self.button.setText("Session")
+        self.button = QPushButton("Session")
         self.button.setToolTip("Save the work under a name, and open it again")
-        self.button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self.button)
         menu.setToolTipsVisible(True)
         self.save = QAction("Save", menu)
@@ -64,3 +62,12 @@ class SessionMenu(QWidget):
                 action.setEnabled(False)
             else:
                 action.triggered.connect(lambda _=False, go=opens: go())
+        if self.recent.isVisible():  # it has grown: back onto the screen
+            self.recent.resize(self.recent.sizeHint())
+            screen = self.recent.screen()
+            place = self.recent.geometry()
+            if screen is not None:
+                room = screen.availableGeometry()
+                left = min(place.left(), room.right() - place.width())
+                top = min(place.top(), room.bottom() - place.height())
+                self.recent.move(max(left, room.left()), max(top, room.top()))

@@ -262,6 +262,8 @@ class Sessions(QObject):
         def done() -> None:
             if place is not None and saved.saved:
                 self._homes[place] = Home(path=saved.path, key=self._key(place))
+            if place is not None:
+                place.prompts.start_clicking()  # napari has selected the new image
             self.show_state()
 
         self._recovering.take_up(earlier, done)
