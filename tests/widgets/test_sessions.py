@@ -493,3 +493,40 @@ def _threads() -> int:
     import torch
 
     return torch.get_num_threads()
+
+
+def test_every_button_shows_its_line(viewer, movie, open_bench, monkeypatch):
+    plane = np.zeros(movie.shape, np.uint16)
+    plane[:, 5:15, 5:15] = 7
+    viewer.add_image(movie, name="movie")
+    viewer.dims.set_point(0, 0)
+    bench = open_bench()
+    viewer.add_labels(plane, name="others")
+    bench.settle()
+    panel = bench.widget.panel
+    bench.click(0, 20, 20)
+    bench.place.result.layer.events.paint(value=[])
+    bench.settle()
+    layer = bench.place.result.layer.name
+    line = f"session.add_mask(1, 0, viewer.layers[{layer!r}].data[0] == 1)"
+    assert panel.console.text() == line
+    for button, line in (
+        (panel.new_object, "session.add_points(2, …)  # the next click"),
+        (panel.use_labels, "for mask in masks_from_labels(0, viewer.layers['others']"),
+        (panel.undo, "session.undo()"),
+        (panel.redo, "session.redo()"),
+        (panel.forward, "for result in session.propagate('forward'): …"),
+        (panel.delete_object, "session.remove_object("),
+    ):
+        button.click()
+        bench.settle()
+        assert panel.console.text().startswith(line)
+    monkeypatch.setattr(bench.engine, "seconds", 0.05)
+    panel.again.setChecked(True)
+    panel.forward.click()
+    panel.stop.click()
+    bench.settle()
+    assert panel.console.text() == "run.close()  # what is done stays"
+    panel.model.setCurrentIndex(1)
+    panel.download.click()
+    assert panel.console.text().endswith("download('sam2.1-tiny')")

@@ -185,6 +185,7 @@ class Asking:
         panel.download.setEnabled(False)
         panel.progress.setRange(0, 100)
         desk.say(f"Fetching {info.name} … it is kept for later.")
+        desk.console(console_lines.download_line(info.name))
 
         def report(done: int, total: int | None) -> None:
             # In the worker's thread: plain numbers only, read by the timer below.
@@ -267,9 +268,15 @@ class Asking:
             desk.show_result(place, array)
             desk.show_objects()
             if name is not None:
+                desk.console(console_lines.taken_line(frame, name))
                 desk.say(messages.taken(len(ids), name, frame))
                 show_info(f"{len(ids)} cells taken from {name!r}.")
             else:
+                layer, at = f"{place.image.name} objects", request.target.index(frame)
+                index = ", ".join(map(str, at))
+                if ids:
+                    line = console_lines.painted_line(ids[0], frame, layer, index)
+                    desk.console(line)
                 desk.say(messages.PAINTED)
 
         desk.submit(f"masks {frame}", work, on_done=done)

@@ -81,6 +81,25 @@ def _pairs(points: Iterable[tuple[float, float]]) -> str:
     return ", ".join(f"({y:.1f}, {x:.1f})" for y, x in points)
 
 
+def painted_line(object_id: int, frame_idx: int, layer: str, at: object) -> str:
+    """Return the line that takes what was painted in a Labels layer, at an index."""
+    plane = f"viewer.layers[{layer!r}].data[{at}]"
+    return f"session.add_mask({object_id}, {frame_idx}, {plane} == {object_id})"
+
+
+def taken_line(frame_idx: int, layer: str) -> str:
+    """Return the line that takes all objects of a plane of another Labels layer."""
+    return (
+        f"for mask in masks_from_labels({frame_idx}, viewer.layers[{layer!r}].data"
+        f"[{frame_idx}]): session.add_prompt(mask)"
+    )
+
+
+def download_line(name: str) -> str:
+    """Return the line that fetches a model."""
+    return f"from napari_sam2.model.registry import download; download({name!r})"
+
+
 def edit_line(edit: Edit) -> str:
     """Return the line that does what an edit does."""
     object_id, frames = edit.object_id, list(edit.frames)

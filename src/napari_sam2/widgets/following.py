@@ -148,6 +148,7 @@ class Following(QObject):
         if self.run is None:
             return
         self._desk.say(messages.STOPPING)
+        self._desk.console("run.close()  # what is done stays")
         self._desk.panel.stop.setEnabled(False)
         if not self._desk.worker.cancel(FOLLOW):  # it had not begun, or has just ended
             self._done(self.run, False)

@@ -80,9 +80,9 @@ class Recovering:
             place.object_id = max(recovered.standing.objects, default=1)
             self._editing.show(place, recovered.standing, since=since)
             desk.panel.recover.hide()
+            then()
             desk.say(messages.RECOVERED)
             desk.console(f"session = Session.open({str(earlier.path)!r})")
-            then()
 
         since = place.prompts.count
         work = partial(desk.engine.recover, request, earlier)

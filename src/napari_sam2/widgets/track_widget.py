@@ -123,6 +123,7 @@ class TrackWidget(DockedWidget):
             place.object_id = place.cells.next_free()
         self.desk.show_objects()
         self.desk.say(messages.next_object(place.object_id))
+        self.desk.console(f"session.add_points({place.object_id}, …)  # the next click")
 
     def _key_actions(self) -> dict[str, Callable[[], object]]:
         return {
