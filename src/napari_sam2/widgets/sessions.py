@@ -189,9 +189,10 @@ class Sessions(QObject):
         if place is None or request is None:
             then(False)
             return
+        key = self._key(place)
 
         def done(saved: Path) -> None:
-            self._homes[place] = Home(path=saved, key=self._key(place))
+            self._homes[place] = Home(path=saved, key=key)
             self.show_state()
             desk.say(messages.saved(saved))
             desk.console(f"session.save_as({str(saved)!r})")
