@@ -264,7 +264,7 @@ class Sessions(QObject):
             if place is not None and saved.saved:
                 self._homes[place] = Home(path=saved.path, key=self._key(place))
             if place is not None:
-                place.prompts.start_clicking()  # napari has selected the new image
+                place.prompts.take_tool("click")  # napari has selected the new image
             self.show_state()
 
         self._recovering.take_up(earlier, done)
