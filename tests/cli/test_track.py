@@ -239,3 +239,22 @@ def test_replay_finds_the_same_labels_and_names_other_ones(movie, tmp_path, capf
 def test_replay_refuses_what_is_no_session(tmp_path, capfd):
     assert main(["replay", str(tmp_path / "none")]) == 2
     assert "does not exist; choose a folder" in capfd.readouterr().err
+
+
+def test_further_files_are_green_and_blue(movie, tmp_path):
+    green = tmp_path / "green.tif"
+    tifffile.imwrite(green, movie.sample.image // 2, metadata={"axes": "TYX"})
+    out, kept = tmp_path / "labels.tif", tmp_path / "kept"
+    args = ["--prompts", movie.prompts, "--output", str(out), "--quiet"]
+    more = ["--channels", str(green), "--frames", "0:2", "--session", str(kept)]
+    limits = ["--contrast-limits", "0", "60000", "0", "30000"]
+    assert main(["track", movie.path, *args, *more, *limits]) == 0
+    assert set(np.unique(read(out)[:2])) == {0, 7, 300}
+    assert main(["replay", f"{kept}.sam2.zarr", "--quiet"]) == 0  # both files are known
+
+
+def test_channels_of_another_shape_are_refused(movie, tmp_path, capfd):
+    out = tmp_path / "labels.tif"
+    args = ["--prompts", movie.prompts, "--output", str(out)]
+    assert main(["track", movie.path, *args, "--channels", movie.first]) == 2
+    assert "Channels must have one shape" in capfd.readouterr().err

@@ -209,3 +209,9 @@ def test_whatever_comes_in_zero_to_one_comes_out(plane):
     raw = plane.copy()
     to_rgb(raw, ((0.0, 1.0),))
     assert np.array_equal(raw, plane, equal_nan=plane.dtype.kind == "f")
+
+
+def test_limits_of_channels_may_be_typed_one_after_the_other():
+    assert check_limits([0, 1, 5, 9], 2) == ((0.0, 1.0), (5.0, 9.0))
+    with pytest.raises(StackError, match="each of the 3 channels"):
+        check_limits([0, 1, 5, 9], 3)

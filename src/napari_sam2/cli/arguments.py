@@ -49,18 +49,25 @@ def add_image_options(command: argparse.ArgumentParser, name: str) -> None:
     )
     command.add_argument(
         "--channels",
-        type=int,
+        type=_channel,
         nargs="+",
-        metavar="N",
-        help="up to three channels, used as red, green and blue",
+        metavar="N|FILE",
+        help=f"up to three channels of {name}, used as red, green and blue; or one or "
+        f"two more files of its shape, green and blue where {name} is red",
     )
     command.add_argument(
         "--contrast-limits",
-        nargs=2,
+        nargs="+",
         type=float,
-        metavar=("LOW", "HIGH"),
-        help="grey levels shown as black and white (default: robust percentiles)",
+        metavar="LOW HIGH",
+        help="grey levels shown as black and white, one pair for all channels or one "
+        "for each (default: robust percentiles)",
     )
+
+
+def _channel(text: str) -> int | str:
+    """Return the number of a channel, or a file."""
+    return int(text) if re.fullmatch(r"-?\d+", text) else text
 
 
 def add_model_options(command: argparse.ArgumentParser) -> None:

@@ -67,6 +67,8 @@ def check_limits(limits: object, n_channels: int) -> Limits:
         pairs = np.empty(0)
     if pairs.shape == (2,):
         pairs = np.tile(pairs, (n_channels, 1))
+    elif pairs.shape == (2 * n_channels,):  # one after the other, as they are typed
+        pairs = pairs.reshape(n_channels, 2)
     if pairs.shape != (n_channels, 2):
         raise StackError(
             f"contrast_limits={limits!r} must be (low, high), or one such pair for "

@@ -3,12 +3,13 @@
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2.stacks.axes import LENGTH_ONE, plan_layout, resolve_axes
+from napari_sam2.stacks.channels import ChannelsSource
 from napari_sam2.stacks.closing import Closing
 from napari_sam2.stacks.errors import FrameReadError, StackError
 from napari_sam2.stacks.files import open_file
@@ -28,8 +29,9 @@ __all__ = ["Stack", "open_stack"]
 class Stack(Closing):
     """Frames along time or depth, read when asked for.
 
-    Made by `open_stack`. Reading is safe from several threads. Use it in a
-    ``with`` statement, or call `close`, to let go of its file.
+    Made by `open_stack`, or of several pictures by `from_channels`. Reading is safe
+    from several threads. Use it in a ``with`` statement, or call `close`, to let go of
+    its file.
 
     Parameters
     ----------
@@ -72,7 +74,7 @@ class Stack(Closing):
         check_dtype(source.dtype)
         self._source = source
         self.path = path
-        self.opened_as = {
+        self.opened_as: dict[str, Any] = {
             "axes": axes,
             "fixed": dict(fixed) if fixed else None,
             "channels": list(channels) if channels else None,
@@ -83,6 +85,55 @@ class Stack(Closing):
         self._limits: Limits | None = None
         if contrast_limits is not None:
             self._limits = check_limits(contrast_limits, self.n_channels)
+
+    @classmethod
+    def from_channels(
+        cls,
+        sources: Sequence[Any],
+        *,
+        axes: str | None = None,
+        contrast_limits: object = None,
+        fixed: Mapping[str, int] | None = None,
+    ) -> Self:
+        """Show the network up to three pictures of the same frames in colour.
+
+        Nothing is copied: a frame is read from each picture when it is asked for.
+
+        Parameters
+        ----------
+        sources : sequence of paths or array-likes
+            Red, green and blue, of one shape and without channels of their own, as
+            `open_stack` takes them.
+        axes : str, optional
+            One letter a dimension of each of them, such as ``"TYX"``.
+        contrast_limits : (low, high) or one pair a channel, optional
+            Robust percentiles of each channel by default.
+        fixed : mapping of str to int, optional
+            Positions at which axes are held.
+
+        Raises
+        ------
+        StackError
+            When shapes or pixel sizes differ; one sentence.
+        """
+        opened: list[Source] = []
+        try:
+            for number, source in enumerate(sources, start=1):
+                opened.append(_open_source(source, name=f"array {number}"))
+            stack = cls(
+                ChannelsSource(opened, axes=axes),
+                contrast_limits=contrast_limits,
+                fixed=fixed,
+            )
+        except BaseException:
+            for source in opened:
+                source.close()
+            raise
+        paths = [_path_of(source) for source in sources]
+        if None not in paths:
+            stack.path, others = paths[0], [str(path) for path in paths[1:]]
+            stack.opened_as = {**stack.opened_as, "axes": axes, "channels": others}
+        return stack
 
     @property
     def name(self) -> str:
@@ -269,7 +320,7 @@ def open_stack(
     axes: str | None = None,
     contrast_limits: object = None,
     fixed: Mapping[str, int] | None = None,
-    channels: Sequence[int] | None = None,
+    channels: Sequence[int] | Sequence[str | Path] | None = None,
 ) -> Stack:
     """Open a movie or a volume without reading its frames.
 
@@ -288,8 +339,10 @@ def open_stack(
         percentiles of the whole stack by default.
     fixed : mapping of str to int, optional
         ``{"Z": 3}`` follows time at depth 3, ``{"T": 0}`` depth at time 0.
-    channels : sequence of int, optional
-        Up to three channels, used as red, green and blue.
+    channels : sequence of int or of paths, optional
+        Up to three channels, used as red, green and blue. Or one or two more files
+        of the same shape, which are green and blue while `source` is red, see
+        `Stack.from_channels`.
 
     Returns
     -------
@@ -303,17 +356,44 @@ def open_stack(
     """
     if isinstance(source, Stack):
         return source
-    is_path = isinstance(source, str | Path)
-    opened = open_file(Path(source)) if is_path else array_source(source)
+    numbers: list[int] = []
+    files: list[str | Path] = []
+    for channel in channels or ():
+        if isinstance(channel, str | Path):
+            files.append(channel)
+        else:
+            numbers.append(channel)
+    if files and numbers:
+        raise StackError(
+            f"channels={list(channels or ())!r} must be numbers of channels or files, "
+            "not both."
+        )
+    if files:
+        return Stack.from_channels(
+            [source, *files], axes=axes, contrast_limits=contrast_limits, fixed=fixed
+        )
+    opened = _open_source(source)
     try:
         return Stack(
             opened,
             axes=axes,
             contrast_limits=contrast_limits,
             fixed=fixed,
-            channels=channels,
-            path=Path(source).expanduser().absolute() if is_path else None,
+            channels=numbers or None,
+            path=_path_of(source),
         )
     except BaseException:
         opened.close()
         raise
+
+
+def _open_source(source: Any, name: str = "the array") -> Source:
+    if isinstance(source, str | Path):
+        return open_file(Path(source))
+    return array_source(source, name=name)
+
+
+def _path_of(source: Any) -> Path | None:
+    if isinstance(source, str | Path):
+        return Path(source).expanduser().absolute()
+    return None
