@@ -14,6 +14,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QWidget
 
 from napari_sam2.stacks.drawn import ellipse_mask, polygon_mask, scribble_points
+from napari_sam2.tracking.results import Seen
 from napari_sam2.tracking.review import ObjectReview
 from napari_sam2.widgets.engine import (
     Catalogue,
@@ -60,6 +61,7 @@ class DiskEngine:
         self.edits: list[object] = []
         self.done: list[tuple[str, dict]] = []
         self.undone: list[tuple[str, dict]] = []
+        self.looked_at: list[tuple[int, int]] = []
         self.shelved = None
         self.saved: list[object] = []
         self.discarded = 0
@@ -362,6 +364,15 @@ class DiskEngine:
         for object_id in ids:
             self.masks[object_id, frame_idx] = pixels == object_id
         return ids
+
+    def seen(self, request, frame_idx, object_id):
+        """Show the 16 × 24 pixels from (10, 20) on, each twice as high and wide."""
+        self._check()
+        frame = request.target.data[request.target.index(frame_idx)]
+        part = np.asarray(frame)[10:26, 20:44] / 4000
+        picture = np.repeat(part.repeat(2, 0).repeat(2, 1)[..., np.newaxis], 3, axis=-1)
+        self.looked_at.append((frame_idx, object_id))
+        return Seen(picture=picture.astype(np.float32), corner=(10, 20), shape=(16, 24))
 
     def forget(self, target):
         self._check()

@@ -20,7 +20,7 @@ from napari_sam2.widgets.engine import (
     Request,
     Scribble,
 )
-from napari_sam2.widgets.target import Target
+from napari_sam2.widgets.target import Colour, Target
 from napari_sam2.widgets.tracking_engine import TrackingEngine
 
 MODEL = ModelChoice(name="nano", device="cpu")
@@ -555,3 +555,32 @@ def test_opening_encodes_the_frame(engine, movie):
     request = request_for(movie)
     engine.open(request, 2)
     assert engine.suppose(request, 1, 2, (20.0, 40.0), 1, afresh=False)
+
+
+def test_what_the_model_sees_of_another_depth_leaves_the_session_alone(engine, movie):
+    request = request_for(movie, {(1, 0): click((30.0, 30.0))})
+    engine.open(request, 0)
+    engine.preview(request, 0)
+    session = engine._session
+    here = engine.seen(request, 0, 1)
+    assert here.picture.shape == (256, 256, 3)
+    there = engine.seen(request_for(movie, depth=0), 3, 1)
+    assert engine._session is session
+    assert there.shape == (64, 64)
+    small = there.picture[..., 0].reshape(64, 4, 64, 4).mean(axis=(1, 3))
+    assert np.corrcoef(small.ravel(), movie[3, 0].ravel())[0, 1] > 0.8
+
+
+def test_colours_are_another_session_on_the_same_labels(engine, movie):
+    request = request_for(movie, {(1, 0): click((30.0, 30.0))})
+    labels = engine.open(request, 0)
+    engine.preview(request, 0)
+    before = labels.copy()
+    green = Colour(data=movie // 2, name="g", contrast_limits=(0.0, 2000.0))
+    target = replace(request.target, colours=(green,))
+    coloured = replace(request, target=target)
+    assert engine.open(coloured, 0) is labels
+    assert engine._session.stack.n_channels == 2
+    assert (labels == before).all()
+    engine.preview(coloured, 0)
+    assert engine.review(coloured, [1])[1].prompted[0]

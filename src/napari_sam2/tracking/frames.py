@@ -66,11 +66,16 @@ def to_pixels(frame: NDArray[np.float32], side: int) -> Tensor:
 
 def fit(x: Tensor, side: int) -> Tensor:
     """Resize (1, 3 or 1, Y, X) in [0, 1] to (1, 3, S, S) and normalise it."""
+    return normalise(resize(x, side))
+
+
+def resize(x: Tensor, side: int) -> Tensor:
+    """Resize (1, 3 or 1, Y, X) to (1, 3 or 1, S, S)."""
     if x.shape[-2:] != (side, side):
         x = F.interpolate(
             x, size=(side, side), mode="bilinear", align_corners=False, antialias=True
         )
-    return normalise(x)
+    return x
 
 
 class FrameEncoder:
@@ -226,6 +231,29 @@ class FrameEncoder:
         if frame_idx not in self._stored:
             self.keep(frame_idx, self.stack.read_raw(frame_idx))
         return self.stack.scaled(self._stored[frame_idx][window.place])
+
+    def seen(self, frame_idx: int, window: Window) -> NDArray[np.float32]:
+        """Return the picture that the network gets of a part of a frame.
+
+        Returns
+        -------
+        ndarray of float32
+            (S, S, 3) in [0, 1], as it is before it is normalised.
+
+        Raises
+        ------
+        FrameReadError
+            If the frame has to be read and cannot be.
+        """
+        if self.zoom:
+            part = self.picture(frame_idx, window)
+        else:
+            part = self.stack.read(frame_idx)[window.place]
+        x = torch.from_numpy(part).permute(2, 0, 1)[None]  # (1, 3 or 1, Y, X)
+        small = resize(x, self.model.config.image_size)
+        shown = small[0].expand(3, -1, -1).permute(1, 2, 0)  # (S, S, 3)
+        found: NDArray[np.float32] = shown.contiguous().numpy()
+        return found
 
     def motion(self, before: int, now: int, window: Window) -> Motion:
         """Return how a part of the picture moved between two frames.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -88,3 +89,22 @@ class FrameResult:
     labels: NDArray[Any]
     scores: dict[int, ObjectScore] = field(default_factory=dict)
     error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Seen:
+    """The picture that the network gets of a frame, or of the part around an object.
+
+    Attributes
+    ----------
+    picture
+        (S, S, 3) float32 in [0, 1]; S is the side of the network's input.
+    corner
+        (y, x) of the first pixel of the frame that it shows.
+    shape
+        (height, width) of the part of the frame that it shows, px.
+    """
+
+    picture: NDArray[np.float32]
+    corner: tuple[int, int]
+    shape: tuple[int, int]

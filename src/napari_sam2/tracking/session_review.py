@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam2.tracking.planning import check_frames
+from napari_sam2.tracking.results import Seen
 from napari_sam2.tracking.review import review
 from napari_sam2.tracking.session_prompts import PromptedSession
 
@@ -51,6 +53,32 @@ class ReviewedSession(PromptedSession):
             self._state.scores.of(object_id),
             self._state.objects.get(object_id),
         )
+
+    def seen(self, frame: int, object_id: int | None = None) -> Seen:
+        """Return the very picture that goes into the network for a frame.
+
+        Parameters
+        ----------
+        frame
+            Frame of the stack.
+        object_id
+            Whose window, where objects are looked at through windows; the whole frame
+            for None, or an object that is not there yet.
+
+        Raises
+        ------
+        IndexError
+            If there is no such frame.
+        FrameReadError
+            If the frame cannot be read.
+        """
+        check_frames([frame], self.stack.n_frames)
+        window = self._engine.frames.whole
+        found = self._state.objects.get(object_id or 0)
+        if found is not None:
+            window = self._engine.zoom.looks_at(found, frame)
+        picture = self._engine.frames.seen(frame, window)
+        return Seen(picture=picture, corner=(window.y, window.x), shape=window.shape)
 
     @property
     def names(self) -> dict[int, str]:

@@ -213,6 +213,26 @@ class Zoom:
         )
         return found.window != before
 
+    def looks_at(self, found: TrackedObject, frame_idx: int) -> Window:
+        """Say which part of a frame is looked at for an object.
+
+        That is where it was looked for last, or else where its labels, in this frame or
+        the next, put the window.
+        """
+        if not self.frames.zoom:
+            return whole(self.shape)
+        held = found.bank.at(frame_idx)
+        if held is not None:
+            return held.window
+        if frame_idx in found.looks:
+            return found.looks[frame_idx].window
+        for t in (frame_idx, frame_idx - 1, frame_idx + 1):
+            if 0 <= t < self.tracker.n_frames and found.tracked[t]:
+                seen = extent(self.store.read(t) == found.object_id)
+                if seen is not None:
+                    return window_for(seen, self.shape)
+        return found.window or whole(self.shape)
+
     def rescale(self, found: TrackedObject) -> None:
         """Make prompted frames' memories again at the scale of the object's window."""
         if not self.frames.zoom or found.window is None:

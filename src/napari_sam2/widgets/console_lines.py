@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         Request,
         SessionScript,
     )
+    from napari_sam2.widgets.target import Colour, Target
 
 
 def model_line(choice: ModelChoice) -> str:
@@ -29,18 +30,29 @@ def session_lines(request: Request) -> list[str]:
     """Return the lines that open the stack and the session, in napari's console."""
     target = request.target
     options = [f"axes={target.axes!r}"]
-    if target.contrast_limits is not None:
-        low, high = target.contrast_limits
-        options.append(f"contrast_limits=({low!r}, {high!r})")
+    limits = [f"({pair[0]!r}, {pair[1]!r})" for pair in target.limits if pair]
+    if limits:
+        given = limits[0] if len(limits) == 1 else f"[{', '.join(limits)}]"
+        options.append(f"contrast_limits={given}")
     if target.fixed:
         options.append(f"fixed={dict(target.fixed)!r}")
-    pixels = f"viewer.layers[{target.name!r}].data"
+    pixels = [_pixels(target), *map(_pixels, target.colours)]
+    opened, given = "open_stack", pixels[0]
+    if target.colours:
+        opened, given = "Stack.from_channels", f"[{', '.join(pixels)}]"
+    names = ["Session", "load_model", opened.partition(".")[0]]
     return [
-        "from napari_sam2 import Session, load_model, open_stack",
+        f"from napari_sam2 import {', '.join(sorted(names))}",
         model_line(request.model),
-        f"stack = open_stack({pixels}, {', '.join(options)})",
+        f"stack = {opened}({given}, {', '.join(options)})",
         "session = Session(model, stack)",
     ]
+
+
+def _pixels(layer: Target | Colour) -> str:
+    """Return the pixels of a layer as they are written in napari's console."""
+    level = "" if layer.level is None else f"[{layer.level}]"
+    return f"viewer.layers[{layer.name!r}].data{level}"
 
 
 def prompt_lines(key: PromptKey, prompts: FramePrompts) -> list[str]:

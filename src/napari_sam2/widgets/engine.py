@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from napari_sam2.tracking.results import Seen
     from napari_sam2.tracking.review import ObjectReview
     from napari_sam2.tracking.shelf import Earlier
     from napari_sam2.widgets.target import Target
@@ -430,6 +431,9 @@ class Engine(Protocol):
         painted: Painted | None = None,
     ) -> tuple[int, ...]:
         """Take objects of a label plane (Y, X) as prompts; return their ids."""
+
+    def seen(self, request: Request, frame_idx: int, object_id: int) -> Seen:
+        """Return what goes into the network for an object in a frame."""
 
     def forget(self, target: Target) -> None:
         """Let go of an image that has left the viewer."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from napari_sam2.model import SAM2, Card, Precision
     from napari_sam2.stacks import Stack
     from napari_sam2.tracking import Session
+    from napari_sam2.tracking.results import Seen
     from napari_sam2.widgets.engine import Request
     from napari_sam2.widgets.target import Target
 
@@ -43,14 +44,29 @@ def default_loader(choice: ModelChoice, folder: Path | None = None) -> SAM2:
 
 def open_target(target: Target) -> Stack:
     """Open the frames of a layer that a target means."""
-    from napari_sam2.stacks import open_stack
+    from napari_sam2.stacks import Stack, open_stack
 
+    if target.colours:
+        return Stack.from_channels(
+            [target.data, *(colour.data for colour in target.colours)],
+            axes=target.axes,
+            contrast_limits=target.limits,
+            fixed=target.fixed,
+        )
     return open_stack(
         target.data,
         axes=target.axes,
         contrast_limits=target.contrast_limits,
         fixed=target.fixed,
     )
+
+
+def look_at(target: Target, model: SAM2, frame_idx: int) -> Seen:
+    """Return what goes into the network of a whole frame, without a session."""
+    from napari_sam2.tracking import Session
+
+    with open_target(target) as stack, Session(model, stack) as session:
+        return session.seen(frame_idx)
 
 
 def warm_up(model: SAM2) -> None:

@@ -19,18 +19,19 @@ from qtpy.QtCore import QObject, QTimer
 from napari_sam2.widgets.colours import object_colour
 from napari_sam2.widgets.engine import Request
 from napari_sam2.widgets.prompt_layers import NEGATIVE_MODIFIERS
-from napari_sam2.widgets.prompt_making import NEGATIVE_LINE, line_width, placement
-from napari_sam2.widgets.target import TargetError, current_index, make_target
+from napari_sam2.widgets.prompt_making import NEGATIVE_LINE, line_width
+from napari_sam2.widgets.target import TargetError, current_index
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari.layers import Image, Shapes
+    from napari.layers import Shapes
     from napari.viewer import Viewer
     from numpy.typing import NDArray
 
     from napari_sam2.widgets.desk import Desk
     from napari_sam2.widgets.following import Following
+    from napari_sam2.widgets.picture import Picture
 
     Lines = list[NDArray[np.float64]]
 
@@ -79,7 +80,7 @@ class Hovering(QObject):
         super().__init__()
         self._viewer, self._desk, self._following = viewer, desk, following
         self._layer: Shapes | None = None
-        self._image: Image | None = None
+        self._image: Picture | None = None
         self._wanted: Spot | None = None
         self._asked: Spot | None = None
         self._pause = PAUSE_MILLISECONDS
@@ -148,8 +149,8 @@ class Hovering(QObject):
             return None
         if place.why_not_clickable() is not None:
             return None
-        at = [float(x) for x in place.image.world_to_data(event.position)]
-        here = current_index(place.image, self._viewer)[:-2]
+        at = [float(x) for x in place.picture.world_to_data(event.position)]
+        here = current_index(place.picture, self._viewer)[:-2]
         target = place.last_target
         if target is None or not target.holds([*here, *at[-2:]]):
             return None
@@ -175,7 +176,7 @@ class Hovering(QObject):
             self._timer.start(BUSY_MILLISECONDS)
             return
         try:
-            target = make_target(place.image, self._viewer, place.axis)
+            target = place.shown_target()
         except TargetError:
             self.clear()  # a click would say why
             return
@@ -197,12 +198,14 @@ class Hovering(QObject):
         desk.submit(
             HOVER,
             work,
-            on_done=partial(self._answered, place.image, time.monotonic(), last=afresh),
+            on_done=partial(
+                self._answered, place.picture, time.monotonic(), last=afresh
+            ),
             on_error=self._failed,
         )
 
     def _answered(
-        self, image: Image, began: float, lines: Lines | None, *, last: bool
+        self, image: Picture, began: float, lines: Lines | None, *, last: bool
     ) -> None:
         """Show an answer if it is still wanted, and ask for where the mouse is now.
 
@@ -235,7 +238,7 @@ class Hovering(QObject):
         self._asked = None
         self._hide()
 
-    def _draw(self, image: Image, spot: Spot, lines: Lines) -> None:
+    def _draw(self, image: Picture, spot: Spot, lines: Lines) -> None:
         if image != self._image:
             self._drop_layer()
             self._image = image
@@ -250,7 +253,7 @@ class Hovering(QObject):
         layer.edge_width = LINE_SHARE * line_width(image)
         layer.visible = True
 
-    def _shown_layer(self, image: Image) -> Shapes:
+    def _shown_layer(self, image: Picture) -> Shapes:
         """Return the layer of the lines, in the viewer; all else stays as it is."""
         viewer = self._viewer
         if self._layer is not None and self._layer in viewer.layers:
@@ -264,7 +267,7 @@ class Hovering(QObject):
                 name=f"{image.name} preview",
                 face_color="transparent",
                 opacity=OPACITY,
-                **placement(image),
+                **image.placement(),
             )
             viewer.layers.selection.active = active
         finally:

@@ -1,4 +1,7 @@
-"""Choosing the image layer and the axis to follow, in step with the layer list."""
+"""Choosing the image layer, its resolution and the axis to follow.
+
+All in step with the layer list.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from napari.layers import Image, Labels
 from qtpy.QtCore import QObject, Signal
 
 from napari_sam2.widgets.panel_parts import chosen
+from napari_sam2.widgets.picture import levels_of
 from napari_sam2.widgets.target import stack_axes
 
 if TYPE_CHECKING:
@@ -24,12 +28,15 @@ class ImageChoice(QObject):
     Attributes
     ----------
     changed : Signal()
-        Another image or another axis is chosen.
+        Another image, another axis or another resolution is chosen.
+    listed : Signal()
+        Layers have come or gone, or have other names.
     removed : Signal(object)
         A layer has left the viewer.
     """
 
     changed = Signal()
+    listed = Signal()
     removed = Signal(object)
 
     def __init__(self, viewer: Viewer, panel: Panel) -> None:
@@ -45,6 +52,12 @@ class ImageChoice(QObject):
             layer.events.name.connect(self.update_lists)
         panel.image.currentIndexChanged.connect(self._image_chosen)
         panel.axis.currentIndexChanged.connect(self._axis_chosen)
+        panel.level.currentIndexChanged.connect(self._axis_chosen)
+
+    @property
+    def images(self) -> list[Image]:
+        """The layers that are offered."""
+        return list(self._images)
 
     @property
     def image(self) -> Image | None:
@@ -68,6 +81,11 @@ class ImageChoice(QObject):
             self._panel.axis.setCurrentIndex(at)
 
     @property
+    def level(self) -> int:
+        """Which of the image's resolutions; 0 is the finest."""
+        return max(self._panel.level.currentIndex(), 0)
+
+    @property
     def start_labels(self) -> Labels | None:
         """The Labels layer to start from."""
         return chosen(self._panel.start_layer, self._labels)
@@ -75,15 +93,16 @@ class ImageChoice(QObject):
     def begin(self) -> None:
         """Take the selected image, or the topmost one."""
         active = self._viewer.layers.selection.active
-        images = [layer for layer in self._viewer.layers if isinstance(layer, Image)]
+        images = self._offered(Image)
         wanted = active if active in images else (images[-1] if images else None)
         self._fill(wanted)
         self._fill_axes()
         self.changed.emit()
 
     def hide_result(self, layer: Layer) -> None:
-        """Leave a Labels layer of ours out of those to start from."""
-        self._hidden.append(layer)
+        """Leave a layer of ours out of those to work on or to start from."""
+        if layer not in self._hidden:
+            self._hidden.append(layer)
         self.update_lists()
 
     def update_lists(self, _event: Any = None) -> None:
@@ -104,14 +123,7 @@ class ImageChoice(QObject):
             layer.events.name.disconnect(self.update_lists)
 
     def _fill(self, wanted: Image | None) -> None:
-        layers = list(self._viewer.layers)
-        self._images = [layer for layer in layers if isinstance(layer, Image)]
-        hidden = [layer for layer in self._hidden if layer in layers]
-        self._labels = [
-            layer
-            for layer in layers
-            if isinstance(layer, Labels) and layer not in hidden
-        ]
+        self._images, self._labels = self._offered(Image), self._offered(Labels)
         _show(self._panel.image, self._images, wanted)
         _show(self._panel.start_layer, self._labels, self.start_labels)
         some = bool(self._labels)
@@ -121,6 +133,13 @@ class ImageChoice(QObject):
             self._panel.use_labels,
         ):
             widget.setVisible(some)
+        self.listed.emit()
+
+    def _offered(self, kind: type[Layer]) -> list[Any]:
+        """Return the layers of a kind that are not ours."""
+        layers = list(self._viewer.layers)
+        ours = [layer for layer in self._hidden if layer in layers]
+        return [y for y in layers if isinstance(y, kind) and y not in ours]
 
     def _fill_axes(self) -> None:
         combo, image = self._panel.axis, self.image
@@ -133,6 +152,12 @@ class ImageChoice(QObject):
             combo.addItem("a single picture" if image is not None else "–", None)
         combo.setEnabled(len(axes) > 1)
         combo.blockSignals(False)
+        levels, sizes = self._panel.level, levels_of(image)
+        levels.blockSignals(True)
+        levels.clear()
+        levels.addItems(sizes)
+        levels.blockSignals(False)
+        self._panel.image_form.setRowVisible(levels, bool(sizes))
 
     def _inserted(self, event: Any) -> None:
         event.value.events.name.connect(self.update_lists)
@@ -140,6 +165,8 @@ class ImageChoice(QObject):
 
     def _removed(self, event: Any) -> None:
         event.value.events.name.disconnect(self.update_lists)
+        if event.value in self._hidden:
+            self._hidden.remove(event.value)
         self.removed.emit(event.value)
         self.update_lists()
 

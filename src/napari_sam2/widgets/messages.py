@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from napari_sam2.tracking.results import Seen
     from napari_sam2.tracking.shelf import Earlier
     from napari_sam2.widgets.cells import Cells
     from napari_sam2.widgets.engine import Edit, FrameNews
@@ -56,6 +57,15 @@ WRONG_AXES = (
 GO_ON = "Click to correct, <b>Shift + click</b> for the next cell, or follow."
 PAINTED = "Your painting is taken as it is. Press <b>Forward ▶</b> to follow."
 OBSTACLES = (NO_IMAGE, LOADING, FLAT_ONLY, WRONG_AXES, ANOTHER_LAYER)
+OTHER_CONTRAST = (
+    "You see another contrast than the model does: it goes on with the one in which "
+    "the cells were begun."
+)
+NEW_CONTRAST = (
+    "The model sees the new contrast. <b>Again</b> and Forward ▶ follow everything in "
+    "it once more."
+)
+COLOUR_GONE = "A layer that was one of the colours is gone; the others stay."
 STOPPING = "Stopping after this frame …"
 LAYER_GONE = (
     "Stopped, because its Labels layer was removed. Click again to get it back."
@@ -132,6 +142,15 @@ def following(n_objects: int) -> str:
     """Say that frames are being filled."""
     what = "the cell" if n_objects == 1 else f"{n_objects} cells"
     return f"Following {what} … look around meanwhile; <b>Stop</b> keeps what is done."
+
+
+def seen(what: Seen, object_id: int) -> str:
+    """Say what the picture is that the model sees."""
+    side = what.picture.shape[0]
+    return (
+        f"The model sees <b>{side} × {side} pixels</b>, made of the {what.shape[0]} × "
+        f"{what.shape[1]} around cell {object_id}. Untick the box to see the image."
+    )
 
 
 def needed(estimate: str) -> str:

@@ -24,6 +24,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam2.widgets import messages
+from napari_sam2.widgets.further import Further
 from napari_sam2.widgets.heat_strip import HeatStrip
 from napari_sam2.widgets.objects_table import ObjectsTable
 from napari_sam2.widgets.panel_parts import (
@@ -76,13 +77,20 @@ class Panel(QScrollArea):
         column.addWidget(self.recover)
         self.session_menu = SessionMenu()
         column.addWidget(self.session_menu)
+        self.new_contrast = QPushButton("Use the new contrast")
+        self.new_contrast.setToolTip(
+            "Let the model see the picture as you see it now. Labels, clicks and locks "
+            "stay; what was done before can no longer be undone"
+        )
+        self.new_contrast.hide()
+        column.addWidget(self.new_contrast)
         for title, build in (
             ("1   Image", self._image_part),
             ("2   Click on a cell", self._prompt_part),
             ("3   Follow it", self._follow_part),
             ("4   Review it", self._review_part),
             ("", self._export_part),
-            ("Console", self._console_part),
+            ("", self._console_part),
         ):
             if title:
                 head = row(heading(title))
@@ -96,7 +104,7 @@ class Panel(QScrollArea):
 
     def sizeHint(self) -> QSize:
         """Ask for the room that shows everything without scrolling."""
-        return QSize(340, 830)
+        return QSize(340, 800)
 
     def _image_part(self) -> QFormLayout:
         self.image = combo_box("The Image layer to work on")
@@ -110,15 +118,20 @@ class Panel(QScrollArea):
         self.download = QPushButton("Download")
         self.download.setToolTip("Fetch this model once; it is kept for later")
         self.download.hide()
-        self.device = combo_box(messages.DEVICE)
-        form = QFormLayout()
+        self.level = combo_box(
+            "Finer shows more, and takes more time; the labels are as fine as this"
+        )
+        self.further = Further()
+        self.device = self.further.device
+        self.image_form = form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
         form.setSpacing(4)
         form.addRow("Layer", self.image)
         form.addRow("Follow", self.axis)
+        form.addRow("Level", self.level)
         form.addRow("Model", row(self.model, self.model_file))
         form.addRow("", self.download)
-        form.addRow("Device", self.device)
+        form.addRow(self.further)
         return form
 
     def _prompt_part(self) -> QVBoxLayout:

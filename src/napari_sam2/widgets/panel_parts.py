@@ -46,7 +46,7 @@ def status_line() -> QLabel:
 def heading(text: str) -> QLabel:
     """Return the title of a part."""
     label = QLabel(text)
-    label.setStyleSheet("font-weight: bold; font-size: 13px; margin-top: 8px;")
+    label.setStyleSheet("font-weight: bold; font-size: 13px; margin-top: 6px;")
     return label
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_sam2.widgets.engine import PromptKey
+    from napari_sam2.widgets.picture import Picture
     from napari_sam2.widgets.target import Target
 
     Vertices = tuple[tuple[float, float], ...]
@@ -173,7 +174,9 @@ def to_draw(prompts: Mapping[PromptKey, FramePrompts], target: Target) -> list[D
     return found
 
 
-def between(layer: Layer, other: Layer) -> Callable[[np.ndarray], np.ndarray]:
+def between(
+    layer: Layer | Picture, other: Layer | Picture
+) -> Callable[[np.ndarray], np.ndarray]:
     """Return what brings (N, D) positions in a layer's data to another's data."""
 
     def carried(position: np.ndarray) -> np.ndarray:

@@ -28,10 +28,11 @@ from napari_sam2.widgets.prompt_making import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from napari.layers import Image, Layer, Points, Shapes
+    from napari.layers import Layer, Points, Shapes
     from napari.viewer import Viewer
 
     from napari_sam2.widgets.engine import FramePrompts, PromptKey
+    from napari_sam2.widgets.picture import Picture
     from napari_sam2.widgets.prompt_geometry import Drawn
     from napari_sam2.widgets.target import Target
 
@@ -46,7 +47,7 @@ class PromptLayers:
     ----------
     viewer : Viewer
         Gets the layers.
-    image : Image
+    image : Picture
         What is clicked on.
     on_change : callable
         Called after the user added, moved or removed a prompt.
@@ -70,7 +71,7 @@ class PromptLayers:
     def __init__(
         self,
         viewer: Viewer,
-        image: Image,
+        image: Picture,
         *,
         on_change: Callable[[], None],
         on_new_object: Callable[[], None],

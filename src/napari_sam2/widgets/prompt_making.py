@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Shapes
@@ -14,8 +14,10 @@ from napari_sam2.widgets.target import pixel_shape
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from napari.layers import Image, Layer, Points
+    from napari.layers import Layer, Points
     from napari.viewer import Viewer
+
+    from napari_sam2.widgets.picture import Picture
 
 OBJECT, SIGN, ORDER = "object", "sign", "order"
 POSITIVE_SYMBOL, NEGATIVE_SYMBOL = "disc", "x"
@@ -42,20 +44,7 @@ UNFINISHED_IN = ("add_path", "add_polyline", "add_polygon", "add_polygon_lasso")
 """The modes in which napari has not finished with a shape when it tells of it."""
 
 
-def placement(image: Layer) -> dict[str, Any]:
-    """Return what a new layer needs to lie exactly on `image`."""
-    return {
-        "scale": image.scale,
-        "translate": image.translate,
-        "rotate": image.rotate,
-        "shear": image.shear,
-        "affine": image.affine.affine_matrix,
-        "units": image.units,
-        "axis_labels": image.axis_labels,
-    }
-
-
-def make_points(viewer: Viewer, image: Image) -> Points:
+def make_points(viewer: Viewer, image: Picture) -> Points:
     """Add a layer for the clicks on an image."""
     layer = viewer.add_points(
         np.empty((0, image.ndim)),
@@ -66,13 +55,13 @@ def make_points(viewer: Viewer, image: Image) -> Points:
         border_color="white",
         border_width=0.1,
         opacity=1.0,
-        **placement(image),
+        **image.placement(),
     )
     layer.canvas_size_limits = CLICK_PIXELS
     return layer
 
 
-def make_shapes(viewer: Viewer, image: Image) -> Shapes:
+def make_shapes(viewer: Viewer, image: Picture) -> Shapes:
     """Add a layer for what is drawn on an image."""
     return viewer.add_shapes(
         None,
@@ -83,11 +72,11 @@ def make_shapes(viewer: Viewer, image: Image) -> Shapes:
         edge_color="white",
         edge_width=line_width(image),
         opacity=1.0,
-        **placement(image),
+        **image.placement(),
     )
 
 
-def read_prompts(layer: Layer, image: Image) -> list[Drawn]:
+def read_prompts(layer: Layer, image: Picture) -> list[Drawn]:
     """Return what is in a layer, in the image's data."""
     if not len(layer.data):
         return []
@@ -103,7 +92,9 @@ def read_prompts(layer: Layer, image: Image) -> list[Drawn]:
     ]
 
 
-def put_prompts(layer: Layer, image: Image, rows: Sequence[tuple[Drawn, int]]) -> None:
+def put_prompts(
+    layer: Layer, image: Picture, rows: Sequence[tuple[Drawn, int]]
+) -> None:
     """Fill a layer with prompts, each with its place in the order of giving."""
     carry = between(image, layer)
     data = [carry(drawn.vertices) for drawn, _ in rows]
@@ -125,7 +116,7 @@ def put_prompts(layer: Layer, image: Image, rows: Sequence[tuple[Drawn, int]]) -
     }
 
 
-def line_width(image: Image) -> float:
+def line_width(image: Picture) -> float:
     """Return how wide lines on an image are drawn, px."""
     return max(1.0, LINE_PART * max(pixel_shape(image)[-2:]))
 

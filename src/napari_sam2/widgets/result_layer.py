@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2.widgets.colours import colours_without, label_colours
-from napari_sam2.widgets.prompt_making import placement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from napari.layers import Image, Labels, Layer
+    from napari.layers import Labels, Layer
     from napari.viewer import Viewer
+
+    from napari_sam2.widgets.picture import Picture
+
+LEVEL = "napari_sam2_level"
+"""The metadata that says which resolution of a multiscale image labels belong to."""
 
 
 class ResultLayer:
@@ -21,8 +25,9 @@ class ResultLayer:
     ----------
     viewer : Viewer
         Gets the layer.
-    image : Image
+    image : Picture
         What the labels lie on: scale, translate, units and axis labels are copied.
+        If it has several resolutions, the layer's name and metadata say which it is.
     array : ndarray or zarr.Array
         The labels, of the image's shape without colours; shared with the engine.
     on_selected : callable
@@ -34,7 +39,7 @@ class ResultLayer:
     def __init__(
         self,
         viewer: Viewer,
-        image: Image,
+        image: Picture,
         array: Any,
         *,
         on_selected: Callable[[int], None],
@@ -45,13 +50,14 @@ class ResultLayer:
         self._busy = False
         self._coloured: tuple[frozenset[int], tuple[int, ...]] = (frozenset(), ())
         before = viewer.layers.selection.active
-        self.array = array
+        self.array, level = array, image.known_level
         self.layer: Labels = viewer.add_labels(
             array,
-            name=f"{image.name} objects",
+            name=f"{image.name} objects" + (f", level {level}" if level else ""),
+            metadata={} if level is None else {LEVEL: level},
             colormap=label_colours(),
             opacity=0.55,
-            **placement(image),
+            **image.placement(),
         )
         self._image = image
         self._put_under_clicks(before)
@@ -108,11 +114,18 @@ class ResultLayer:
         self.layer.events.selected_label.disconnect(self._selected)
         self.layer.events.paint.disconnect(self._painted)
 
+    def rise(self) -> None:
+        """Lie above all colours of the image."""
+        if self.shown:
+            layers = self._viewer.layers
+            here, above = layers.index(self.layer), self._image.above(self._viewer)
+            if here < above:
+                layers.move(here, above)
+
     def _put_under_clicks(self, active: Layer | None) -> None:
         """Move the layer right above its image; the tool stays in hand."""
         layers = self._viewer.layers
-        here = layers.index(self.layer)
-        above = layers.index(self._image) + 1 if self._image in layers else here
+        here, above = layers.index(self.layer), self._image.above(self._viewer)
         if here > above:
             layers.move(here, above)
         if active is not None and active in layers:

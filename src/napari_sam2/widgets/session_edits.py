@@ -11,10 +11,18 @@ from napari_sam2.widgets.prompt_sync import prompts_of
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from numpy.typing import ArrayLike
+
     from napari_sam2.tracking import Session
     from napari_sam2.tracking.prompts import MaskPrompt
     from napari_sam2.tracking.review import ObjectReview
-    from napari_sam2.widgets.engine import Edit, FramePrompts, PromptKey, Request
+    from napari_sam2.widgets.engine import (
+        Edit,
+        FramePrompts,
+        Painted,
+        PromptKey,
+        Request,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +97,29 @@ def do_edit(session: Session, edit: Edit) -> None:
         session.merge(object_id, edit.other, frames[0])
     else:
         session.split(object_id, frames[0])
+
+
+def masks_in(
+    frame_idx: int, plane: ArrayLike, painted: Painted | None
+) -> list[MaskPrompt]:
+    """Return the objects of a label plane (Y, X) as prompts in a frame.
+
+    Those that were painted: the selected one, and others that differ from what was
+    known; None: all of them.
+    """
+    import numpy as np
+
+    from napari_sam2.tracking.prompts import MaskPrompt, masks_from_labels
+
+    pixels = np.asarray(plane)
+    if painted is None:
+        return masks_from_labels(frame_idx, pixels)
+    return [
+        MaskPrompt.from_array(object_id, frame_idx, pixels == object_id)
+        for object_id in sorted({painted.selected, *painted.areas})
+        if object_id == painted.selected
+        or np.count_nonzero(pixels == object_id) != painted.areas[object_id]
+    ]
 
 
 def masks_of(session: Session) -> dict[PromptKey, MaskPrompt]:

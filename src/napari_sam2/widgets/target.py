@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2.widgets.image_origin import describe
@@ -17,10 +17,36 @@ if TYPE_CHECKING:
 _HELD_LETTERS = "ABDEFGHIJKLMNOPQRUVW"
 _TIME_WORDS = ("t", "time", "frame", "frames")
 _DEPTH_WORDS = ("z", "depth", "plane", "slice")
+_CHANNEL_WORDS = ("c", "channel", "channels")
 
 
 class TargetError(ValueError):
     """The layer cannot be followed like this; the message says what to do."""
+
+
+Limits = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Colour:
+    """What is shown as green or blue where a target is red.
+
+    Attributes
+    ----------
+    data : array-like
+        Of the target's shape.
+    name : str
+        The layer's name.
+    contrast_limits : (low, high)
+        The layer's.
+    level : int or None
+        As in `Target`.
+    """
+
+    data: Any
+    name: str
+    contrast_limits: Limits
+    level: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,6 +72,10 @@ class Target:
         The layer's; None for colour pictures.
     found_at : mapping
         What finds the layer again another day, see `napari_sam2.widgets.image_origin`.
+    colours : tuple of Colour
+        Green, or green and blue; none where the layer is alone.
+    level : int or None
+        Which of the layer's resolutions `data` is; None where it has one.
     """
 
     data: Any
@@ -54,8 +84,25 @@ class Target:
     followed: int | None
     held: tuple[int, ...]
     axes: str
-    contrast_limits: tuple[float, float] | None
+    contrast_limits: Limits | None
     found_at: Mapping[str, Any] = field(default_factory=dict)
+    colours: tuple[Colour, ...] = ()
+    level: int | None = None
+
+    @property
+    def limits(self) -> tuple[Limits | None, ...]:
+        """The contrast limits of the layer and of its colours."""
+        return self.contrast_limits, *(c.contrast_limits for c in self.colours)
+
+    def with_limits(self, limits: Sequence[Limits | None]) -> Target:
+        """Return the same frames under other contrast limits, see `limits`."""
+        first, *rest = limits
+        colours = [
+            replace(colour, contrast_limits=pair)
+            for colour, pair in zip(self.colours, rest, strict=True)
+            if pair is not None
+        ]
+        return replace(self, contrast_limits=first, colours=tuple(colours))
 
     @property
     def fixed(self) -> dict[str, int]:
@@ -71,7 +118,8 @@ class Target:
     def key(self) -> tuple[object, ...]:
         """Equal for targets that give the same frames."""
         fixed = tuple(self.fixed.items())
-        return id(self.data), self.followed, fixed, self.axes, self.contrast_limits
+        colours = tuple(id(colour.data) for colour in self.colours)
+        return id(self.data), self.followed, fixed, self.axes, self.limits, colours
 
     @property
     def n_frames(self) -> int:
@@ -119,6 +167,8 @@ def stack_axes(layer: Image | Labels) -> list[tuple[int, str]]:
 
     def likelihood(axis: int) -> int:
         lists = (_TIME_WORDS, _DEPTH_WORDS)
+        if words[axis] in _CHANNEL_WORDS:
+            return len(lists) + 1
         return next((i for i, names in enumerate(lists) if words[axis] in names), 2)
 
     return [
@@ -154,7 +204,7 @@ def make_target(layer: Image | Labels, viewer: Viewer, followed: int | None) -> 
     held = current_index(layer, viewer)
     for axis, (at, length) in enumerate(zip(held[:-2], shape[:-2], strict=True)):
         if axis != followed and not 0 <= at < length:
-            name = _describe(str(layer.axis_labels[axis]).lower(), axis)
+            name = axis_name(layer, axis)
             raise TargetError(
                 f"The slider of the {name} stands where {layer.name!r} has no picture; "
                 "move it to where you see the image."
@@ -191,12 +241,19 @@ def _letters(layer: Image | Labels, followed: int | None) -> str:
     return f"{named}YX{'C' if coloured(layer) else ''}"
 
 
+def axis_name(layer: Image | Labels, axis: int) -> str:
+    """Return what to call an axis of a layer: "time axis", "second axis"."""
+    return _describe(str(layer.axis_labels[axis]).lower(), axis)
+
+
 def _describe(word: str, axis: int) -> str:
     """Name an axis as the user knows it; napari calls unnamed ones "-3"."""
     if word in _TIME_WORDS:
         return "time axis"
     if word in _DEPTH_WORDS:
         return "depth (z) axis"
+    if word in _CHANNEL_WORDS:
+        return "channel axis"
     ordinal = ("first", "second", "third", "fourth", "fifth")
     unnamed = not word or word.removeprefix("axis ").lstrip("-").isdigit()
     place = ordinal[axis] if axis < len(ordinal) else f"{axis + 1}th"
@@ -208,7 +265,7 @@ def coloured(layer: Image | Labels) -> bool:
     return bool(getattr(layer, "rgb", False))
 
 
-def contrast_limits(layer: Image | Labels) -> tuple[float, float] | None:
+def contrast_limits(layer: Image | Labels) -> Limits | None:
     """Return what is shown as black and white; None for colours and labels."""
     limits = getattr(layer, "contrast_limits", None)
     if limits is None or coloured(layer):

@@ -16,6 +16,8 @@ from napari_sam2.widgets import console_lines, messages
 from napari_sam2.widgets.asking import Asking
 from napari_sam2.widgets.cell_menu import CellMenu
 from napari_sam2.widgets.closing import CloseGuard
+from napari_sam2.widgets.colour_choice import ColourChoice
+from napari_sam2.widgets.contrast import Contrast
 from napari_sam2.widgets.desk import Desk
 from napari_sam2.widgets.docked import DockedWidget
 from napari_sam2.widgets.editing import Editing
@@ -26,7 +28,9 @@ from napari_sam2.widgets.image_choice import ImageChoice
 from napari_sam2.widgets.key_overlay import KeyOverlay
 from napari_sam2.widgets.keys import Keys
 from napari_sam2.widgets.model_part import ModelPart
+from napari_sam2.widgets.model_view import ModelView
 from napari_sam2.widgets.panel import Panel
+from napari_sam2.widgets.picture import Picture
 from napari_sam2.widgets.preferences import read_preferences
 from napari_sam2.widgets.recovering import Recovering
 from napari_sam2.widgets.reviewing import Reviewing
@@ -74,6 +78,9 @@ class TrackWidget(DockedWidget):
         )
         self.following = Following(self.desk)
         self.asking = Asking(self.desk, self.following)
+        self.colours = ColourChoice(napari_viewer, self.panel.further, self.images)
+        self.contrast = Contrast(self.desk, self.asking)
+        self.model_view = ModelView(napari_viewer, self.desk, self.images.hide_result)
         self.editing = Editing(self.desk, self.following)
         self.recovering = Recovering(self.desk, self.editing)
         self.cell_menu = CellMenu(self.desk, self.editing)
@@ -199,6 +206,8 @@ class TrackWidget(DockedWidget):
         self.keys.release()
         self.reviewing.close()
         self.images.disconnect_all()
+        self.contrast.stop()
+        self.model_view.close()
         self.viewer.layers.selection.events.active.disconnect(self._layer_selected)
         self.viewer.dims.events.current_step.disconnect(self.following.slider_moved)
         self.viewer.dims.events.ndisplay.disconnect(self._layer_selected)
@@ -210,6 +219,8 @@ class TrackWidget(DockedWidget):
         panel, asking, following = self.panel, self.asking, self.following
         self.images.changed.connect(self._image_changed)
         self.images.removed.connect(self._layer_removed)
+        self.colours.changed.connect(self._colours_changed)
+        self.colours.refused.connect(self.desk.complain)
         for tool, button in self._tool_buttons().items():
             button.clicked.connect(partial(self._take_tool, tool))
         panel.sign.toggled.connect(self._sign_changed)
@@ -249,22 +260,24 @@ class TrackWidget(DockedWidget):
 
     def _image_changed(self) -> None:
         """Work on the chosen image, where it was left if it was worked on before."""
-        image, axis = self.images.image, self.images.axis
+        image, axis, level = self.images.image, self.images.axis, self.images.level
         self.asking.abandon()
         left = self.place
         if left is not None and left.untouched and left in self._places:
             self._places.remove(left)
             left.leave()
         if image is None:
-            self.asking.work_on(None)
+            self._work_on(None)
             return
+        wanted = image, axis, level
         place = next(
-            (p for p in self._places if p.image == image and p.axis == axis), None
+            (p for p in self._places if (p.image, p.axis, p.picture.level) == wanted),
+            None,
         )
         if place is None:
             place = Workplace(
                 self.viewer,
-                image,
+                Picture(image, level),
                 axis,
                 on_prompts=self.asking.prompted,
                 on_new_object=self.new_object,
@@ -274,10 +287,28 @@ class TrackWidget(DockedWidget):
             )
             self._places.append(place)
         place.prompts.positive = not self.panel.sign.isChecked()
-        self.asking.work_on(place)
+        self._work_on(place)
         self._take_tool("click")
 
+    def _work_on(self, place: Workplace | None) -> None:
+        self.asking.work_on(place)
+        self.colours.use(place)
+        self.contrast.watch(place)
+        self.model_view.use(place)
+
+    def _colours_changed(self) -> None:
+        """Let the model see the same frames in other colours."""
+        if self.place is not None and self.place.result is not None:
+            self.place.result.rise()
+        self.contrast.watch(self.place)
+        self.asking.prepare()
+
     def _layer_removed(self, layer: Layer) -> None:
+        self.model_view.layer_removed(layer)
+        for place in self._places:
+            if place.picture.leave_out(layer) and place is self.place:
+                self._colours_changed()
+                self.desk.say(messages.COLOUR_GONE)
         for place in [p for p in self._places if p.image == layer]:
             self._places.remove(place)
             self.asking.forget(place)

@@ -32,6 +32,7 @@ from napari_sam2.widgets.engine_parts import (
     frames_key,
     lanes_beside_a_window,
     leave_a_core,
+    look_at,
     model_info,
     open_target,
     supposed_rims,
@@ -43,6 +44,7 @@ from napari_sam2.widgets.session_edits import (
     Left,
     do_edit,
     leave,
+    masks_in,
     masks_of,
     reviews_of,
     standing_of,
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
     from napari_sam2.stacks import Stack
     from napari_sam2.tracking import Session
     from napari_sam2.tracking.prompts import MaskPrompt
+    from napari_sam2.tracking.results import Seen
     from napari_sam2.tracking.review import ObjectReview
     from napari_sam2.tracking.shelf import Earlier
     from napari_sam2.widgets.target import Target
@@ -258,21 +261,8 @@ class TrackingEngine:
         painted
             The objects that differ from this are taken; None: all of them.
         """
-        import numpy as np
-
-        from napari_sam2.tracking.prompts import MaskPrompt, masks_from_labels
-
         session = self._ready(request)
-        pixels = np.asarray(plane())
-        if painted is None:
-            found = masks_from_labels(frame_idx, pixels)
-        else:
-            found = [
-                MaskPrompt.from_array(object_id, frame_idx, pixels == object_id)
-                for object_id in sorted({painted.selected, *painted.areas})
-                if object_id == painted.selected
-                or np.count_nonzero(pixels == object_id) != painted.areas[object_id]
-            ]
+        found = masks_in(frame_idx, plane(), painted)
         kept = self._masks.setdefault(frames_key(request), {})
         with self._deeds.one(session):
             for mask in found:
@@ -319,6 +309,17 @@ class TrackingEngine:
         return Recovered(
             array=self._volume(request).array, standing=self._after(request, "")
         )
+
+    def seen(self, request: Request, frame_idx: int, object_id: int) -> Seen:
+        """Return what goes into the network for an object in a frame.
+
+        Another stack than the one being worked on is looked at as a whole, and leaves
+        the session as it is.
+        """
+        elsewhere = self._session is not None and request.target.key != self._opened
+        if elsewhere and self._model is not None and request.model == self._choice:
+            return look_at(request.target, self._model, frame_idx)
+        return self._ready(request, tell=False).seen(frame_idx, object_id)
 
     def forget(self, target: Target) -> None:
         """Let go of an image that has left the viewer."""

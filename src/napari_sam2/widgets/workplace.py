@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from napari_sam2.widgets import messages
 from napari_sam2.widgets.cells import Cells
 from napari_sam2.widgets.engine import Painted, Request
+from napari_sam2.widgets.picture import Picture, picture_target
 from napari_sam2.widgets.prompt_layers import PromptLayers
 from napari_sam2.widgets.result_layer import ResultLayer
-from napari_sam2.widgets.target import current_index, make_target, pixel_shape
+from napari_sam2.widgets.target import current_index, pixel_shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
         PromptKey,
         Standing,
     )
-    from napari_sam2.widgets.target import Target
+    from napari_sam2.widgets.target import Limits, Target
 
 
 class Workplace:
@@ -34,10 +35,10 @@ class Workplace:
     ----------
     viewer : Viewer
         Where the layers are.
-    image : Image
+    picture : Picture
         What is segmented.
     axis : int or None
-        The axis of `image` that is followed.
+        The axis of it that is followed.
     on_prompts, on_new_object, on_tool, on_painted : callable
         Called after the user prompted, asked for a new object, took another tool,
         painted.
@@ -59,7 +60,7 @@ class Workplace:
     def __init__(
         self,
         viewer: Viewer,
-        image: Image,
+        picture: Picture,
         axis: int | None,
         *,
         on_prompts: Callable[[], None],
@@ -68,11 +69,11 @@ class Workplace:
         on_painted: Callable[[], None],
         on_selected: Callable[[int], None],
     ) -> None:
-        self._viewer, self.image, self.axis = viewer, image, axis
+        self._viewer, self.picture, self.axis = viewer, picture, axis
         self._on_painted, self._on_selected = on_painted, on_selected
         self.prompts = PromptLayers(
             viewer,
-            image,
+            picture,
             on_change=on_prompts,
             on_new_object=on_new_object,
             on_tool=on_tool,
@@ -83,6 +84,12 @@ class Workplace:
         self._sent_from: tuple[object, ...] = ()
         self.sent: dict[PromptKey, FramePrompts] = {}
         self.last_target: Target | None = None
+        self._limits: tuple[Limits | None, ...] = ()
+
+    @property
+    def image(self) -> Image:
+        """The layer that is segmented."""
+        return self.picture.layer
 
     @property
     def object_id(self) -> int:
@@ -103,7 +110,7 @@ class Workplace:
     @property
     def n_frames(self) -> int:
         """Number of frames along the followed axis."""
-        return 1 if self.axis is None else pixel_shape(self.image)[self.axis]
+        return 1 if self.axis is None else pixel_shape(self.picture)[self.axis]
 
     @property
     def untouched(self) -> bool:
@@ -120,16 +127,40 @@ class Workplace:
         return Request(model=model, target=target, prompts=self.prompts.collect(target))
 
     def target(self) -> Target:
-        """Describe the stack, with the sliders where they stand."""
-        self.last_target = make_target(self.image, self._viewer, self.axis)
+        """Describe the stack that the engine is to be asked of, see `shown_target`."""
+        self.last_target = self.shown_target()
         return self.last_target
+
+    def shown_target(self) -> Target:
+        """Describe the stack, with the sliders where they stand.
+
+        Its contrast stays what it was when the first cell was begun.
+
+        Raises
+        ------
+        TargetError
+            If the sliders stand outside the image, or its colours do not fit.
+        """
+        shown = picture_target(self.picture, self._viewer, self.axis)
+        if self.untouched or len(self._limits) != len(shown.limits):
+            self._limits = shown.limits
+        return shown.with_limits(self._limits)
+
+    @property
+    def contrast_changed(self) -> bool:
+        """Whether the user sees another contrast than the network."""
+        return bool(self._limits) and self.picture.limits != self._limits
+
+    def use_contrast(self) -> None:
+        """Let the network see the contrast that the user sees from now on."""
+        self._limits = ()
 
     @property
     def here(self) -> int:
         """The frame that the user looks at, the nearest one if beside all."""
         if self.axis is None:
             return 0
-        at = current_index(self.image, self._viewer)[self.axis]
+        at = current_index(self.picture, self._viewer)[self.axis]
         return min(max(at, 0), self.n_frames - 1)
 
     def why_not_clickable(self) -> str | None:
@@ -175,10 +206,10 @@ class Workplace:
         """Move the slider to a frame."""
         if self.axis is None:
             return
-        where = list(current_index(self.image, self._viewer))
+        where = list(current_index(self.picture, self._viewer))
         where[self.axis] = frame_idx
-        world = self.image.data_to_world(where)
-        beyond = self._viewer.dims.ndim - self.image.ndim
+        world = self.picture.data_to_world(where)
+        beyond = self._viewer.dims.ndim - self.picture.ndim
         self._viewer.dims.set_point(self.axis + beyond, world[self.axis])
 
     def changed_frames(
@@ -196,7 +227,7 @@ class Workplace:
         if self.result is None:
             self.result = ResultLayer(
                 self._viewer,
-                self.image,
+                self.picture,
                 array,
                 on_selected=self._on_selected,
                 on_painted=self._on_painted,
