@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from napari_sam2.stacks import Stack, open_labels_store, open_stack, save_labels
     from napari_sam2.tracking import FrameResult, Session
     from napari_sam2.tracking.prompts import read_prompts_csv
+    from napari_sam2.tracking.repeating import Repetition
 
     __version__: str
 
 __all__ = [
     "FrameResult",
+    "Repetition",
     "Session",
     "Stack",
     "__version__",
@@ -40,6 +42,7 @@ __all__ = [
 
 _HOMES = {
     "FrameResult": "napari_sam2.tracking",
+    "Repetition": "napari_sam2.tracking.repeating",
     "Session": "napari_sam2.tracking",
     "Stack": "napari_sam2.stacks",
     "load_model": "napari_sam2.model",

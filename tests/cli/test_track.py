@@ -258,3 +258,25 @@ def test_channels_of_another_shape_are_refused(movie, tmp_path, capfd):
     args = ["--prompts", movie.prompts, "--output", str(out)]
     assert main(["track", movie.path, *args, "--channels", movie.first]) == 2
     assert "Channels must have one shape" in capfd.readouterr().err
+
+
+def test_volumes_in_time_are_one_file(movie, tmp_path, capfd):
+    """The movie's frames are planes; the volume goes through them twice."""
+    volumes = np.stack([movie.sample.image[:3], movie.sample.image[1:4]])
+    source, out = tmp_path / "volumes.tif", tmp_path / "labels.tif"
+    tifffile.imwrite(source, volumes, imagej=True, metadata={"axes": "TZYX"})
+    args = ["track", str(source), "--prompts", movie.prompts, "--output", str(out)]
+    more = ["--repeat-over", "T", "--session", str(tmp_path / "kept"), "--json"]
+    assert main([*args, *more]) == 0
+    labels = read(out)
+    assert labels.shape == volumes.shape
+    assert set(np.unique(labels[1])) == {0, 7, 300}
+    with tifffile.TiffFile(out) as file:
+        assert file.series[0].axes == "TZYX"
+    report = json.loads(capfd.readouterr().out.splitlines()[-1])
+    assert (report["objects"], report["frames"]) == (2, 3 + 2 + 3)
+    assert main([*args, *more, "--quiet"]) == 0  # all is up to date
+    assert json.loads(capfd.readouterr().out.splitlines()[-1])["frames"] == 0
+    assert (read(out) == labels).all()
+    assert main([*args, "--repeat-over", "Q"]) == 2
+    assert "names the axis 'Q'" in capfd.readouterr().err

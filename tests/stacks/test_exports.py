@@ -130,7 +130,7 @@ def test_wrong_words(tmp_path):
         save_labels(LABELS, tmp_path / "out.png")
     with pytest.raises(StackError, match="YXT"):
         save_labels(LABELS, tmp_path / "out.tif", axes="YXT")
-    with pytest.raises(StackError, match="three entries"):
+    with pytest.raises(StackError, match="one entry for each axis of TYX"):
         save_labels(LABELS, tmp_path / "out.tif", scale=(1, 1))
 
 

@@ -8,14 +8,17 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from tqdm import tqdm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Generator, Iterator
 
-    from napari_sam2.tracking import Session
+    from napari_sam2.tracking import FrameResult, Session
+    from napari_sam2.tracking.repeating import PlaneResult, Repetition
+
+Result = TypeVar("Result")
 
 BAR_FORMAT = (
     "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} frames "
@@ -106,8 +109,89 @@ def follow(
     """
     done: set[int] = set()
     unread: dict[int, str] = {}
+
+    def note(result: FrameResult) -> int:
+        if result.error is None:
+            done.add(result.frame_idx)
+        else:
+            unread[result.frame_idx] = str(result.error)
+        return len(done) + len(unread)
+
     start = time.perf_counter()
     total = len(frames) if frames is not None else session.labels.shape[0]
+    results = session.propagate(direction=direction, frames=frames)
+    interrupted = go_through(results, note, total=total, quiet=quiet)
+    return Followed(
+        frames=len(done),
+        objects=len(session.object_ids),
+        seconds=time.perf_counter() - start,
+        peak_memory_mb=peak_memory_mb(),
+        interrupted=interrupted,
+        unread=tuple(unread.values()),
+    )
+
+
+def repeat(repetition: Repetition, *, quiet: bool = False) -> Followed:
+    """Repeat with a progress bar; stop after the frame in work on Ctrl-C.
+
+    Parameters
+    ----------
+    repetition : Repetition
+        Of a session that has been propagated; its labels are filled frame by frame.
+    quiet : bool
+        Show no bar.
+    """
+    count = 0
+    objects: set[int] = set()
+    unread: dict[tuple[int, ...], str] = {}
+
+    def note(plane: PlaneResult) -> int:
+        nonlocal count
+        count += not plane.again
+        objects.update(plane.result.scores)
+        if plane.result.error is not None:
+            where = ", ".join(map(str, plane.place))
+            unread[plane.place] = f"At ({where}): {plane.result.error}"
+        return count
+
+    start = time.perf_counter()
+    total = repetition.frames_to_do()
+    interrupted = go_through(repetition.run(), note, total=total, quiet=quiet)
+    return Followed(
+        frames=count - len(unread),
+        objects=len(objects),
+        seconds=time.perf_counter() - start,
+        peak_memory_mb=peak_memory_mb(),
+        interrupted=interrupted,
+        unread=tuple(unread.values()),
+    )
+
+
+def go_through(
+    results: Generator[Result, None, None],
+    note: Callable[[Result], int],
+    *,
+    total: int,
+    quiet: bool,
+) -> bool:
+    """Take results one by one under a bar, until the end or Ctrl-C.
+
+    Parameters
+    ----------
+    results : generator
+        Is closed in the end.
+    note : callable
+        Takes each result; returns how many frames are done.
+    total : int
+        How many there will be, about.
+    quiet : bool
+        Show no bar.
+
+    Returns
+    -------
+    bool
+        Whether it was interrupted.
+    """
     with (
         gentle_interrupt() as interruption,
         tqdm(
@@ -117,17 +201,11 @@ def follow(
             bar_format=BAR_FORMAT,
             mininterval=0.2 if sys.stderr.isatty() else 2.0,
         ) as bar,
-        contextlib.closing(
-            session.propagate(direction=direction, frames=frames)
-        ) as results,
+        contextlib.closing(results),
     ):
         try:
             for result in results:
-                if result.error is None:
-                    done.add(result.frame_idx)
-                else:
-                    unread[result.frame_idx] = str(result.error)
-                bar.update(len(done) + len(unread) - bar.n)
+                bar.update(note(result) - bar.n)
                 if interruption.seen:
                     break
         except KeyboardInterrupt:  # the second one
@@ -135,14 +213,7 @@ def follow(
         if not interruption.seen:
             bar.total = bar.n  # "forward" from a late prompt does fewer frames
             bar.refresh()
-    return Followed(
-        frames=len(done),
-        objects=len(session.object_ids),
-        seconds=time.perf_counter() - start,
-        peak_memory_mb=peak_memory_mb(),
-        interrupted=interruption.seen,
-        unread=tuple(unread.values()),
-    )
+    return interruption.seen
 
 
 def peak_memory_mb() -> float:

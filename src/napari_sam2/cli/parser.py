@@ -140,6 +140,12 @@ def _add_track(commands: Any) -> argparse.ArgumentParser:
         "--frames", metavar="START:STOP", help="segment these frames only, STOP not in"
     )
     track.add_argument(
+        "--repeat-over",
+        metavar="AXIS",
+        help="then do the same at all positions of a further axis, from where --fixed "
+        "holds it (default: 0): with T, volumes in time, each through its planes",
+    )
+    track.add_argument(
         "--session",
         metavar="FOLDER",
         help="keep everything in FOLDER.sam2.zarr as it is done; if it is there "

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_sam2.cli import EXIT_INTERRUPTED
 from napari_sam2.cli.arguments import parse_fixed, parse_frames
-from napari_sam2.cli.following import Followed, follow
+from napari_sam2.cli.following import Followed, follow, repeat
 from napari_sam2.model import load_model
 from napari_sam2.stacks import FrameReadError, open_stack, save_labels
 from napari_sam2.tracking import Session
 from napari_sam2.tracking.prompts import masks_from_labels, read_prompts_csv
+from napari_sam2.tracking.repeating import Repetition
 from napari_sam2.tracking.session_file import session_path
 
 if TYPE_CHECKING:
@@ -32,11 +34,14 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(
             "Nothing is prompted; give --prompts CSV, --mask-prompts LABELS, or both."
         )
+    fixed = parse_fixed(args.fixed) or {}
+    if args.repeat_over:
+        fixed.setdefault(args.repeat_over.upper(), 0)
     with open_stack(
         args.input,
         axes=args.axes,
         contrast_limits=args.contrast_limits,
-        fixed=parse_fixed(args.fixed),
+        fixed=fixed or None,
         channels=args.channels,
     ) as stack:
         frames = parse_frames(args.frames, stack.n_frames)
@@ -61,7 +66,10 @@ def run(args: argparse.Namespace) -> int:
                 session, direction=args.direction, frames=frames, quiet=args.quiet
             )
             output.parent.mkdir(parents=True, exist_ok=True)
-            save_labels(session.labels, output)
+            if args.repeat_over:
+                followed = repeat_over(session, args, frames, followed, output)
+            else:
+                save_labels(session.labels, output)
             computes = session.computes
     report(followed, output, computes, as_json=args.json)
     if followed.unread:
@@ -70,6 +78,33 @@ def run(args: argparse.Namespace) -> int:
             f"{followed.unread[0]}"
         )
     return EXIT_INTERRUPTED if followed.interrupted else 0
+
+
+def repeat_over(
+    session: Session,
+    args: argparse.Namespace,
+    frames: range | None,
+    first: Followed,
+    output: Path,
+) -> Followed:
+    """Repeat what was followed at all positions of an axis, and write all labels."""
+    followed = first
+    with Repetition(
+        session, args.repeat_over, direction=args.direction, frames=frames
+    ) as repetition:
+        if first.interrupted:
+            repetition.copy_base()
+        else:
+            more = repeat(repetition, quiet=args.quiet)
+            followed = replace(
+                more,
+                frames=first.frames + more.frames,
+                objects=first.objects,
+                seconds=first.seconds + more.seconds,
+                unread=first.unread + more.unread,
+            )
+        save_labels(repetition.labels, output, axes=repetition.axes)
+    return followed
 
 
 def report(followed: Followed, output: Path, computes: str, *, as_json: bool) -> None:

@@ -77,6 +77,13 @@ class Layout:
                 where.append(self.fixed.get(letter, 0))
         return tuple(where)
 
+    def position(self, frame_idx: int, letters: str) -> tuple[int, ...]:
+        """Where frame `frame_idx` lies along some of the axes that are not its own."""
+        return tuple(
+            frame_idx if letter == self.followed else self.fixed.get(letter, 0)
+            for letter in letters
+        )
+
     def to_frame(self, cut: NDArray[np.generic]) -> NDArray[np.generic]:
         """Turn what `index` cut out into (Y, X) or (Y, X, C)."""
         kept = [a for a in self.axes if a in ("Y", "X", self.channel)]
@@ -163,6 +170,7 @@ def plan_layout(
     *,
     fixed: Mapping[str, int] | None = None,
     channels: Sequence[int] | None = None,
+    follow: str | None = None,
 ) -> Layout:
     """Choose the followed axis and hold the others.
 
@@ -176,11 +184,14 @@ def plan_layout(
         Positions at which axes are held, for example ``{"Z": 3}``.
     channels : sequence of int, optional
         Up to three channels, shown to the network as red, green and blue.
+    follow : str, optional
+        The axis to follow, whatever it is called.
 
     Returns
     -------
     Layout
-        The first of T and Z that is longer than one and not fixed is followed.
+        Unless `follow` says otherwise, the first of T and Z that is longer than one
+        and not fixed is followed.
 
     Raises
     ------
@@ -191,6 +202,8 @@ def plan_layout(
     length = dict(zip(axes, shape, strict=True))
     free = [a for a in FOLLOWED if a in length and a not in held]
     followed = next((a for a in free if length[a] > 1), free[0] if free else None)
+    if follow is not None:
+        followed = follow
     channel = next((a for a in "SC" if a in length and a not in held), None)
     for letter in axes:
         if letter in ("Y", "X", followed, channel) or letter in held:

@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_sam2.stacks.axes import resolve_axes
 from napari_sam2.stacks.errors import StackError
+from napari_sam2.stacks.files import open_source
 from napari_sam2.stacks.source import Info
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from napari_sam2.stacks.source import Index, Source
 
-__all__ = ["MOST_CHANNELS", "ChannelsSource"]
+__all__ = ["MOST_CHANNELS", "ChannelsSource", "open_channels"]
 
 MOST_CHANNELS = 3
 
@@ -81,6 +82,25 @@ class ChannelsSource:
         """Let go of the files of all channels."""
         for source in self._sources:
             source.close()
+
+
+def open_channels(sources: Sequence[Any], *, axes: str | None = None) -> ChannelsSource:
+    """Open paths and arrays as the channels of one source.
+
+    Raises
+    ------
+    StackError
+        When one cannot be opened, or they do not go together.
+    """
+    opened: list[Source] = []
+    try:
+        for number, source in enumerate(sources, start=1):
+            opened.append(open_source(source, name=f"array {number}"))
+        return ChannelsSource(opened, axes=axes)
+    except BaseException:
+        for source in opened:
+            source.close()
+        raise
 
 
 def _check_alike(first: Source, other: Source) -> None:

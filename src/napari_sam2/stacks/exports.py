@@ -41,16 +41,16 @@ def save_labels(
 
     Parameters
     ----------
-    labels : LabelsStore or array of int, (T, Y, X)
+    labels : LabelsStore or array of int, (T, Y, X) or (T, Z, Y, X)
         Is read one frame at a time.
     path : path
         ``.tif`` (an ImageJ hyperstack where that format suffices, else OME),
         ``.ome.tif`` or ``.zarr``. What is there already is replaced at the end.
     axes : str
-        ``"TYX"`` or ``"ZYX"``.
-    scale : (t, y, x), optional
+        ``"TYX"``, ``"ZYX"``, ``"TZYX"`` …
+    scale : sequence of float, optional
         Size of a step along each axis.
-    units : (t, y, x), optional
+    units : sequence of str, optional
         Units of `scale`, such as ("second", "micrometer", "micrometer").
 
     Returns
@@ -97,11 +97,11 @@ def write_labels(
     _check_ending(place)
     if _own_place(labels) == place.resolve():
         return place  # the store writes every frame there as it comes
-    source = _labels_source(labels)
+    source = _labels_source(labels, axes)
     n_frames = source.shape[0]
 
     def plane(frame_idx: int) -> NDArray[Any]:
-        return source.read((frame_idx, slice(None), slice(None)))
+        return source.read((frame_idx, *(slice(None),) * (len(source.shape) - 1)))
 
     dtype = needed_dtype(plane, n_frames, source.dtype)
     steps = known_steps(axes, scale, units)
@@ -221,12 +221,13 @@ def _check_ending(place: Path) -> None:
         )
 
 
-def _labels_source(labels: "LabelsStore | LabelsArray") -> ArraySource:
+def _labels_source(labels: "LabelsStore | LabelsArray", axes: str) -> ArraySource:
     source = array_source(labels.array if isinstance(labels, LabelsStore) else labels)
-    if len(source.shape) != 3 or source.dtype.kind not in "biu" or 0 in source.shape:
+    fits = len(source.shape) == len(axes) and 0 not in source.shape
+    if not fits or source.dtype.kind not in "biu":
         raise StackError(
             f"An array of shape {source.shape} and type {source.dtype} is no label "
-            "stack; give whole numbers of shape (T, Y, X)."
+            f"stack; give whole numbers of shape ({', '.join(axes)})."
         )
     return source
 
@@ -259,13 +260,15 @@ def known_steps(
     axes: str, scale: Sequence[float] | None, units: Sequence[str] | None
 ) -> Steps:
     """Name the steps of labels by axis; empty where nothing is known."""
-    if axes not in ("TYX", "ZYX"):
-        raise StackError(f"Labels follow axes 'TYX' or 'ZYX', not {axes!r}.")
+    if axes not in ("TYX", "ZYX", "TZYX", "ZTYX"):
+        raise StackError(f"Labels follow axes 'TYX', 'ZYX' or 'TZYX', not {axes!r}.")
     if scale is None:
         return {}
-    if len(scale) != 3 or (units is not None and len(units) != 3):
-        raise StackError("scale and units of labels have three entries: (t, y, x).")
-    named = units or ("pixel",) * 3
+    if {len(scale), len(units or axes)} != {len(axes)}:
+        raise StackError(
+            f"scale and units of labels have one entry for each axis of {axes}."
+        )
+    named = units or ("pixel",) * len(axes)
     return {a: (float(s), u) for a, s, u in zip(axes, scale, named, strict=True)}
 
 

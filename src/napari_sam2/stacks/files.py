@@ -11,11 +11,25 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from napari_sam2.stacks.errors import FrameReadError, StackError
-from napari_sam2.stacks.source import Index, Info, Source, short_name
+from napari_sam2.stacks.source import (
+    Index,
+    Info,
+    Source,
+    array_source,
+    short_name,
+)
 from napari_sam2.stacks.tiff_source import TiffSource
 from napari_sam2.stacks.zarr_source import looks_like_zarr, open_zarr
 
-__all__ = ["FolderSource", "ImageSource", "NpySource", "image_files", "open_file"]
+__all__ = [
+    "FolderSource",
+    "ImageSource",
+    "NpySource",
+    "image_files",
+    "open_file",
+    "open_source",
+    "path_of",
+]
 
 TIFF_ENDINGS = (".tif", ".tiff", ".btf", ".tf8", ".lsm")
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
@@ -62,6 +76,20 @@ def open_file(path: Path) -> Source:
             "and your right to read it."
         ) from error
     raise StackError(f"{path.name} is of a kind that is not read here; give {KNOWN}.")
+
+
+def open_source(source: Any, name: str = "the array") -> Source:
+    """Open a path, or wrap an array under a name; see `open_file`, `array_source`."""
+    if isinstance(source, str | Path):
+        return open_file(Path(source))
+    return array_source(source, name=name)
+
+
+def path_of(source: Any) -> Path | None:
+    """Return the whole path of what `open_source` opens; None of an array."""
+    if isinstance(source, str | Path):
+        return Path(source).expanduser().absolute()
+    return None
 
 
 class NpySource:

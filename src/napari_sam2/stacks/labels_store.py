@@ -19,12 +19,44 @@ from numpy.typing import DTypeLike, NDArray
 from napari_sam2.stacks.closing import Closing
 from napari_sam2.stacks.errors import StackError
 
-__all__ = ["LabelsArray", "LabelsStore", "open_labels_store"]
+__all__ = ["HeldFrames", "LabelsArray", "LabelsStore", "open_labels_store"]
 
 LabelsArray: TypeAlias = "NDArray[Any] | zarr.Array[Any]"
 Watcher: TypeAlias = Callable[[int, NDArray[Any], NDArray[Any]], None]
 
 IN_MEMORY_BYTES = 256 * 2**20
+
+
+class HeldFrames:
+    """Labels of one stack inside an array of more axes; of numpy or of zarr.
+
+    Parameters
+    ----------
+    array : ndarray or zarr.Array
+        (..., Y, X), unsigned integers.
+    index : callable
+        Gives the place of a frame: an integer for each axis but Y and X.
+    n_frames : int
+        How many frames there are.
+    """
+
+    def __init__(
+        self,
+        array: LabelsArray,
+        index: Callable[[int], tuple[int, ...]],
+        n_frames: int,
+    ) -> None:
+        self._array, self._index = array, index
+        self.shape = (n_frames, *array.shape[-2:])
+        self.dtype = np.dtype(array.dtype)
+
+    def __getitem__(self, frame_idx: int) -> Any:
+        """Read a frame, (Y, X)."""
+        return self._array[self._index(frame_idx)]
+
+    def __setitem__(self, frame_idx: int, plane: Any) -> None:
+        """Write a frame, (Y, X)."""
+        self._array[self._index(frame_idx)] = plane
 
 
 class LabelsStore(Closing):
@@ -34,7 +66,7 @@ class LabelsStore(Closing):
 
     Parameters
     ----------
-    array : ndarray or zarr.Array
+    array : ndarray, zarr.Array or HeldFrames
         (T, Y, X), unsigned integers.
     path : Path, optional
         Where the zarr array lies, if it is to stay.
@@ -248,11 +280,11 @@ def open_labels_store(
 def create_zarr_labels(
     path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], axes: str = "TYX"
 ) -> "zarr.Array[Any]":
-    """Create an empty zarr array, one chunk a frame, axes named."""
+    """Create an empty zarr array, one chunk a plane (Y, X), axes named."""
     return zarr.create_array(
         store=str(path),
         shape=shape,
-        chunks=(1, *shape[1:]),
+        chunks=(*(1,) * (len(shape) - 2), *shape[-2:]),
         dtype=dtype,
         fill_value=0,
         dimension_names=tuple(axes.lower()),

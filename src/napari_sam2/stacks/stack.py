@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2.stacks.axes import LENGTH_ONE, plan_layout, resolve_axes
-from napari_sam2.stacks.channels import ChannelsSource
+from napari_sam2.stacks.channels import open_channels
 from napari_sam2.stacks.closing import Closing
 from napari_sam2.stacks.errors import FrameReadError, StackError
-from napari_sam2.stacks.files import open_file
+from napari_sam2.stacks.files import open_source, path_of
 from napari_sam2.stacks.intensity import (
     Limits,
     check_dtype,
@@ -21,7 +21,7 @@ from napari_sam2.stacks.intensity import (
     to_planes,
     to_rgb,
 )
-from napari_sam2.stacks.source import Source, array_source
+from napari_sam2.stacks.source import Source
 
 __all__ = ["Stack", "open_stack"]
 
@@ -37,16 +37,12 @@ class Stack(Closing):
     ----------
     source : Source
         Where pixels come from.
-    axes : str, optional
-        One letter a dimension; from metadata or guessed by default.
-    contrast_limits : (low, high) or one pair a channel, optional
-        What becomes 0 and 1; robust percentiles of the stack by default.
-    fixed : mapping of str to int, optional
-        Positions at which axes are held.
-    channels : sequence of int, optional
-        Up to three channels, used as red, green and blue.
+    axes, contrast_limits, fixed, channels
+        As `open_stack` takes them.
     path : Path, optional
         The file or folder that the source reads.
+    follow : str, optional
+        The axis to follow; T or else Z by default.
 
     Attributes
     ----------
@@ -70,6 +66,7 @@ class Stack(Closing):
         fixed: Mapping[str, int] | None = None,
         channels: Sequence[int] | None = None,
         path: Path | None = None,
+        follow: str | None = None,
     ) -> None:
         check_dtype(source.dtype)
         self._source = source
@@ -80,7 +77,9 @@ class Stack(Closing):
             "channels": list(channels) if channels else None,
         }
         letters = resolve_axes(source.shape, given=axes, known=source.info.axes)
-        self.layout = plan_layout(letters, source.shape, fixed=fixed, channels=channels)
+        self.layout = plan_layout(
+            letters, source.shape, fixed=fixed, channels=channels, follow=follow
+        )
         self._lock = threading.Lock()
         self._limits: Limits | None = None
         if contrast_limits is not None:
@@ -116,24 +115,42 @@ class Stack(Closing):
         StackError
             When shapes or pixel sizes differ; one sentence.
         """
-        opened: list[Source] = []
+        together = open_channels(sources, axes=axes)
         try:
-            for number, source in enumerate(sources, start=1):
-                opened.append(_open_source(source, name=f"array {number}"))
-            stack = cls(
-                ChannelsSource(opened, axes=axes),
-                contrast_limits=contrast_limits,
-                fixed=fixed,
-            )
+            stack = cls(together, contrast_limits=contrast_limits, fixed=fixed)
         except BaseException:
-            for source in opened:
-                source.close()
+            together.close()
             raise
-        paths = [_path_of(source) for source in sources]
+        paths = [path_of(source) for source in sources]
         if None not in paths:
             stack.path, others = paths[0], [str(path) for path in paths[1:]]
-            stack.opened_as = {**stack.opened_as, "axes": axes, "channels": others}
+            stack.opened_as |= {"axes": axes, "channels": others}
         return stack
+
+    def turned(self, follow: str, fixed: Mapping[str, int]) -> Self:
+        """Follow another axis of the same pixels, under the same contrast.
+
+        Parameters
+        ----------
+        follow : str
+            Letter of the axis.
+        fixed : mapping of str to int
+            Where other axes are held; those not named stay where they are.
+
+        Returns
+        -------
+        Stack
+            Reads from this one's source: do not close it while this one is used.
+        """
+        held = {**self.layout.fixed, **fixed}
+        return type(self)(
+            self._source,
+            axes=self.axes,
+            contrast_limits=self.contrast_limits,
+            fixed={a: at for a, at in held.items() if a not in (follow, LENGTH_ONE)},
+            channels=self.layout.channels,
+            follow=follow,
+        )
 
     @property
     def name(self) -> str:
@@ -356,13 +373,8 @@ def open_stack(
     """
     if isinstance(source, Stack):
         return source
-    numbers: list[int] = []
-    files: list[str | Path] = []
-    for channel in channels or ():
-        if isinstance(channel, str | Path):
-            files.append(channel)
-        else:
-            numbers.append(channel)
+    files = [c for c in channels or () if isinstance(c, str | Path)]
+    numbers = [c for c in channels or () if not isinstance(c, str | Path)]
     if files and numbers:
         raise StackError(
             f"channels={list(channels or ())!r} must be numbers of channels or files, "
@@ -372,7 +384,7 @@ def open_stack(
         return Stack.from_channels(
             [source, *files], axes=axes, contrast_limits=contrast_limits, fixed=fixed
         )
-    opened = _open_source(source)
+    opened = open_source(source)
     try:
         return Stack(
             opened,
@@ -380,20 +392,8 @@ def open_stack(
             contrast_limits=contrast_limits,
             fixed=fixed,
             channels=numbers or None,
-            path=_path_of(source),
+            path=path_of(source),
         )
     except BaseException:
         opened.close()
         raise
-
-
-def _open_source(source: Any, name: str = "the array") -> Source:
-    if isinstance(source, str | Path):
-        return open_file(Path(source))
-    return array_source(source, name=name)
-
-
-def _path_of(source: Any) -> Path | None:
-    if isinstance(source, str | Path):
-        return Path(source).expanduser().absolute()
-    return None

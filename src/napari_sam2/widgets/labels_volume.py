@@ -67,25 +67,13 @@ class LabelsVolume:
     def store(self, target: Target) -> LabelsStore:
         """Return the part that a session on `target` fills, (T, Y, X)."""
         from napari_sam2.stacks import LabelsStore
+        from napari_sam2.stacks.labels_store import HeldFrames
 
         whole = target.followed == 0 and len(target.shape) == 3
-        frames: Any = self.array if whole else _Frames(self.array, target)
+        frames: Any = self.array
+        if not whole:
+            frames = HeldFrames(self.array, target.index, target.n_frames)
         return LabelsStore(frames, lock=self._lock)
-
-
-class _Frames:
-    """A (T, Y, X) view through the image's other axes; of numpy or of zarr."""
-
-    def __init__(self, array: Any, target: Target) -> None:
-        self._array, self._target = array, target
-        self.shape = (target.n_frames, *target.shape[-2:])
-        self.dtype = DTYPE
-
-    def __getitem__(self, frame_idx: int) -> Any:
-        return self._array[self._target.index(frame_idx)]
-
-    def __setitem__(self, frame_idx: int, plane: Any) -> None:
-        self._array[self._target.index(frame_idx)] = plane
 
 
 def _temporary_array(shape: tuple[int, ...]) -> zarr.Array[Any]:

@@ -1,0 +1,369 @@
+"""What was followed along one axis, repeated at every position of another.
+
+In a movie of volumes cells are clicked in one volume and followed through its planes.
+Each cell's mask in the plane where it was clicked is then followed in time, and from
+it, in every other volume, the cell is followed through the planes again. All labels are
+in one array.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam2.stacks import LabelsStore, StackError, open_labels_store
+from napari_sam2.stacks.closing import Closing
+from napari_sam2.stacks.labels_store import HeldFrames
+from napari_sam2.tracking.history import History
+from napari_sam2.tracking.planning import check_frames
+from napari_sam2.tracking.prompts import MaskPrompt, PromptError
+from napari_sam2.tracking.repetition_folder import RepetitionFolder
+from napari_sam2.tracking.session import Session
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Generator, Iterable, Mapping
+
+    from napari_sam2.stacks import Stack
+    from napari_sam2.stacks.labels_store import LabelsArray
+    from napari_sam2.tracking.history import Step
+    from napari_sam2.tracking.planning import Direction
+    from napari_sam2.tracking.repetition_folder import Keys
+    from napari_sam2.tracking.results import FrameResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaneResult:
+    """One plane of a repetition that was done.
+
+    Attributes
+    ----------
+    place
+        Where its labels are in `Repetition.labels`: an index for each axis but Y and X.
+    result
+        Its labels and scores; `frame_idx` counts along the axis that was followed.
+    again
+        Whether the plane was there before, and was now reached from the other side.
+    """
+
+    place: tuple[int, ...]
+    result: FrameResult
+    again: bool = False
+
+
+class Repetition(Closing):
+    """A session's objects, followed at every position of a further axis.
+
+    It can be stopped and gone on with: parts that are up to date are not done again.
+    If the session is kept in a folder, so is this, and goes on after a crash. Use it in
+    a ``with`` statement, or call `close`.
+
+    Parameters
+    ----------
+    session
+        With its prompts; its stack holds the further axis at one position. What it has
+        found there is taken as it is: propagate it first.
+    over
+        Letter of the axis to repeat over, such as ``"T"``.
+    labels
+        Where labels go, (..., Y, X); by default they are made here.
+    axes
+        Letters of `labels`' axes.
+    lock
+        Held while labels are read or written, if others use them.
+    direction, frames
+        As in `Session.propagate`, in every volume.
+
+    Attributes
+    ----------
+    labels
+        All labels, in the order of the image's axes.
+    axes
+        Their letters, such as ``"TZYX"``.
+
+    Raises
+    ------
+    StackError
+        If there is no such axis, or it is not held.
+    SessionFileError
+        If something else lies where labels are kept.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        over: str,
+        *,
+        labels: LabelsArray | None = None,
+        axes: str | None = None,
+        lock: threading.Lock | None = None,
+        direction: Direction = "both",
+        frames: Iterable[int] | None = None,
+    ) -> None:
+        layout = session.stack.layout
+        self.over = over.upper()
+        if layout.followed is None or self.over not in layout.fixed:
+            known = [a for a in layout.fixed if a.isalpha()]
+            raise StackError(
+                f"Nothing can be repeated over {over!r}: the {session.stack.axes} "
+                f"stack follows {layout.followed or 'no axis'} and holds "
+                f"{', '.join(known) or 'no other'}; hold the axis to repeat over, for "
+                f"example with fixed={{'{self.over}': 0}}."
+            )
+        self._session, self._follow = session, layout.followed
+        self._at = layout.fixed[self.over]
+        self._n_over = layout.length(self.over)
+        self._direction = direction
+        self._frames = check_frames(frames, session.stack.n_frames)
+        self._lock, self._history = lock, History()
+        self._turned: dict[Step, tuple[Keys, Keys]] = {}
+        pair = "".join(a for a in layout.axes if a in (self.over, self._follow))
+        self.axes = axes or f"{pair}YX"
+        shape = tuple(layout.length(a) for a in f"{pair}YX")
+        dtype = session.store.dtype
+        self._folder: RepetitionFolder | None = None
+        if session.path is not None:
+            self._folder = RepetitionFolder(
+                session.path, self.over, axes=f"{pair}YX", shape=shape, dtype=dtype
+            )
+        self._keys: Keys = {} if self._folder is None else dict(self._folder.keys)
+        kept = np.zeros(shape, dtype) if self._folder is None else self._folder.array
+        self.labels: LabelsArray = kept if labels is None else labels
+
+    def frames_to_do(self, *, everything: bool = False) -> int:
+        """Return how many planes `run` would do; 0 if all is up to date.
+
+        A plane that is followed over the axis first, and in its volume then, is two.
+        """
+        slices = self._slices()
+        carried = sum(
+            self._n_over
+            for z, ids in slices.items()
+            if everything or self._keys.get(f"{self._follow}{z}") != self._key(z, ids)
+        )
+        every = self._every_key(slices)
+        todo = [t for t in self._others() if everything or self._stale(t, every)]
+        return carried + len(todo) * len(self._walk())
+
+    def run(self, *, everything: bool = False) -> Generator[PlaneResult, None, None]:
+        """Follow all objects everywhere; each plane is written before it is yielded.
+
+        Closing the generator stops within a frame; what is done stays, and the part
+        that was cut off is done anew the next time.
+
+        Parameters
+        ----------
+        everything
+            Redo what is up to date as well.
+
+        Raises
+        ------
+        PromptError
+            If no object is found in a plane where it was prompted.
+        FrameReadError
+            When a plane that is begun from cannot be read.
+        """
+        slices = self._slices()
+        if not slices:
+            msg = "No cell is found where it was prompted; there is nothing to repeat."
+            raise PromptError(msg)
+        before = dict(self._keys)
+        step = self._history.begin(f"repetition over {self.over}", {})
+        try:
+            self.copy_base()
+            for z, ids in slices.items():
+                name, key = f"{self._follow}{z}", self._key(z, ids)
+                if everything or self._keys.get(name) != key:
+                    yield from self._carry(z, ids)
+                    self._done(name, key)
+            every = self._every_key(slices)
+            for t in self._others():
+                if everything or self._stale(t, every):
+                    yield from self._volume(t, slices)
+                    self._done(f"{self.over}{t}", every)
+        finally:
+            self._turned[step] = before, dict(self._keys)
+            if not step.frames and step in self._history.done:
+                self._history.done.remove(step)
+
+    def copy_base(self) -> None:
+        """Have the session's own labels among all labels; `run` does so first."""
+        base = self._store(self._session.stack)
+        base.on_write = None  # the session itself takes them back
+        for z in range(len(base)):
+            plane = self._session.store.read(z)
+            if not np.array_equal(base.read(z), plane):
+                base.write(z, plane)
+
+    def turn(self, *, undo: bool) -> str | None:
+        """Take the latest run back, or do again what was taken back.
+
+        Returns
+        -------
+        str or None
+            What it was, in words; None if there is nothing.
+        """
+        history = self._history
+        source, other = (history.done, history.undone)[:: 1 if undo else -1]
+        if not source:
+            return None
+        step: Step = source.pop()
+        for flat, turned in history.planes(step, self._dtype, undo=undo):
+            t, z = divmod(flat, self._session.stack.n_frames)
+            store = self._store(self._volume_stack(t))
+            store.on_write = None
+            store.write(z, turned(store.read(z)))
+        other.append(step)
+        self._keys = dict(self._turned[step][0 if undo else 1])
+        self._keep_keys()
+        return step.name
+
+    def copy_kept(self) -> None:
+        """Have in `labels` what was kept on disk before, as after a crash."""
+        if self._folder is None or self._folder.array is self.labels:
+            return
+        for t in self._others():
+            stack = self._volume_stack(t)
+            store = self._store(stack)
+            store.mirror = store.on_write = None
+            self._folder.store(stack).copy_to(store)
+
+    def close(self) -> None:
+        """Forget what could be taken back; labels stay."""
+        self._history.close()
+
+    @property
+    def _dtype(self) -> np.dtype[Any]:
+        return np.dtype(self.labels.dtype)
+
+    def _others(self) -> list[int]:
+        """Positions that are repeated at, those next to the first one first."""
+        others = [t for t in range(self._n_over) if t != self._at]
+        return sorted(others, key=lambda t: abs(t - self._at))
+
+    def _walk(self) -> list[int]:
+        frames = self._frames
+        return list(range(self._session.stack.n_frames)) if frames is None else frames
+
+    def _slices(self) -> dict[int, list[int]]:
+        """Say in which plane each object is followed over the axis.
+
+        That is the one, of those it was prompted in, where it is largest.
+        """
+        session = self._session
+        prompted: dict[int, set[int]] = {}
+        for prompt in session.prompts:
+            prompted.setdefault(prompt.object_id, set()).add(prompt.frame_idx)
+        slices: dict[int, list[int]] = {}
+        for object_id, frames in prompted.items():
+            areas = {z: self._area(object_id, z) for z in sorted(frames)}
+            best = max(areas, key=lambda z: areas[z])
+            if areas[best]:
+                slices.setdefault(best, []).append(object_id)
+        return dict(sorted(slices.items()))
+
+    def _area(self, object_id: int, z: int) -> int:
+        plane = self._session.store.read(z)
+        return int(np.count_nonzero(plane == object_id))
+
+    def _key(self, z: int, ids: Iterable[int]) -> int:
+        """Return a checksum of the masks that are carried from a plane."""
+        plane = self._session.store.read(z)
+        mine = np.where(np.isin(plane, list(ids)), plane, 0)
+        return zlib.crc32(np.ascontiguousarray(mine).tobytes(), z)
+
+    def _every_key(self, slices: Mapping[int, list[int]]) -> int:
+        """Return a checksum of all that volumes are made from."""
+        keys = [self._key(z, ids) for z, ids in slices.items()]
+        return zlib.crc32(repr((keys, self._direction, self._frames)).encode())
+
+    def _stale(self, t: int, every: int) -> bool:
+        return self._keys.get(f"{self.over}{t}") != every
+
+    def _carry(self, z: int, ids: Iterable[int]) -> Generator[PlaneResult, None, None]:
+        """Follow masks of one plane over the further axis."""
+        plane = self._session.store.read(z)
+        stack = self._session.stack.turned(self.over, {self._follow: z})
+        masks = [MaskPrompt.from_array(i, self._at, plane == i) for i in ids]
+        yield from self._follow_masks(stack, masks, "both", None)
+
+    def _volume(
+        self, t: int, slices: Mapping[int, list[int]]
+    ) -> Generator[PlaneResult, None, None]:
+        """Follow what was carried to another volume through its planes."""
+        stack = self._volume_stack(t)
+        store = self._store(stack)
+        masks, absent = [], []
+        for z, ids in slices.items():
+            plane = store.read(z)
+            for object_id in ids:
+                mask = plane == object_id
+                if mask.any():
+                    masks.append(MaskPrompt.from_array(object_id, z, mask))
+                else:
+                    absent.append(object_id)
+        if absent:  # an earlier run may have seen them here
+            for z in range(len(store)):
+                plane = store.read(z)
+                gone = np.isin(plane, absent)
+                if gone.any():
+                    plane[gone] = 0
+                    store.write(z, plane)
+        if masks:
+            yield from self._follow_masks(stack, masks, self._direction, self._frames)
+
+    def _follow_masks(
+        self,
+        stack: Stack,
+        masks: list[MaskPrompt],
+        direction: Direction,
+        frames: list[int] | None,
+    ) -> Generator[PlaneResult, None, None]:
+        session, store = self._session, self._store(stack)
+        with open_labels_store(stack.shape, dtype=self._dtype) as own:
+            store.copy_to(own)
+            own.mirror = store
+            with Session(session.model, stack, labels=own, **session._settings) as sub:
+                for mask in masks:
+                    sub.add_prompt(mask)
+                seen: set[int] = set()
+                with contextlib.closing(sub.propagate(direction, frames)) as results:
+                    for result in results:
+                        t, letters = result.frame_idx, self.axes[:-2]
+                        place = stack.layout.position(t, letters)
+                        yield PlaneResult(place=place, result=result, again=t in seen)
+                        seen.add(t)
+
+    def _volume_stack(self, t: int) -> Stack:
+        return self._session.stack.turned(self._follow, {self.over: t})
+
+    def _done(self, name: str, key: int) -> None:
+        self._keys[name] = key
+        self._keep_keys()
+
+    def _keep_keys(self) -> None:
+        if self._folder is not None:
+            self._folder.write_keys(self._keys)
+
+    def _store(self, stack: Stack) -> LabelsStore:
+        """Return where a stack's labels go; what is written there can be taken back."""
+        layout, n_frames = stack.layout, self._session.stack.n_frames
+        frames: Any = HeldFrames(
+            self.labels,
+            lambda frame: layout.position(frame, self.axes[:-2]),
+            stack.n_frames,
+        )
+        store = LabelsStore(frames, lock=self._lock)
+
+        def note(frame: int, before: Any, after: Any) -> None:
+            t, z = layout.position(frame, self.over + self._follow)
+            self._history.note(t * n_frames + z, before, after)
+
+        store.on_write = note
+        if self._folder is not None and self._folder.array is not self.labels:
+            store.mirror = self._folder.store(stack)
+        return store

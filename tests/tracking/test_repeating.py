@@ -1,0 +1,161 @@
+"""Cells clicked in one volume are found in the volumes before and after."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_sam2 import Repetition
+from napari_sam2.model import load_model
+from napari_sam2.stacks import StackError, open_stack, save_labels
+from napari_sam2.tracking import PromptError, Session, SessionFileError
+
+T, Z, SIDE = 3, 4, 96
+Y, X = np.mgrid[:SIDE, :SIDE]
+
+
+def truth(t, z, object_id):
+    """Where a cell is: both creep as time goes on, and lean with depth."""
+    if object_id == 1:
+        return (Y - 40 - 2 * t) ** 2 + (X - 44 - z - 3 * t) ** 2 < 160
+    return (Y - 70) ** 2 + (X - 24 - z + 2 * t) ** 2 < 100
+
+
+def make_volumes():
+    volumes = np.random.default_rng(1).integers(0, 40, (T, Z, SIDE, SIDE), np.uint16)
+    for t in range(T):
+        for z in range(Z):
+            volumes[t, z][truth(t, z, 1)] += 1500
+            volumes[t, z][truth(t, z, 2)] += 1000
+    return volumes
+
+
+@pytest.fixture(scope="module")
+def volumes():
+    return make_volumes()
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return load_model("nano", device="cpu")
+
+
+def begin(trained, volumes, **given):
+    stack = open_stack(volumes, axes="TZYX", fixed={"T": 1})
+    session = Session(trained, stack, **given)
+    session.add_points(1, 2, [(42, 49)])
+    session.add_points(2, 0, [(70, 22)])
+    for _ in session.propagate("both"):
+        pass
+    return session
+
+
+def overlap(labels, t, z, object_id):
+    found, true = labels[t, z] == object_id, truth(t, z, object_id)
+    return (found & true).sum() / (found | true).sum()
+
+
+def test_every_volume_is_filled_and_taken_back(trained, volumes):
+    with (
+        begin(trained, volumes) as session,
+        Repetition(session, "t") as repetition,
+    ):
+        assert repetition.axes == "TZYX"
+        todo = repetition.frames_to_do()
+        planes = list(repetition.run())
+        assert sum(not plane.again for plane in planes) == todo
+        assert {plane.place for plane in planes} >= {
+            (t, z) for t in (0, 2) for z in range(Z)
+        }
+        labels = np.array(repetition.labels)
+        for t in range(T):
+            for z in range(Z):
+                for object_id in (1, 2):
+                    assert overlap(labels, t, z, object_id) > 0.8
+        assert (labels[1] == session.labels).all()
+        assert repetition.frames_to_do() == 0
+        assert list(repetition.run()) == []
+        assert repetition.turn(undo=True) == "repetition over T"
+        assert not repetition.labels[[0, 2]].any()
+        assert repetition.frames_to_do() == todo
+        assert repetition.turn(undo=True) is None
+        assert repetition.turn(undo=False) == "repetition over T"
+        assert (repetition.labels == labels).all()
+        assert repetition.frames_to_do() == 0
+
+
+def test_it_goes_on_after_it_was_stopped(trained, volumes, tmp_path):
+    with begin(trained, volumes) as session, Repetition(session, "T") as whole:
+        in_all = len(list(whole.run()))
+    path = tmp_path / "kept"
+    with (
+        begin(trained, volumes, path=path) as session,
+        Repetition(session, "T") as first,
+    ):
+        running = first.run()
+        done = [next(running) for _ in range(in_all - 3)]  # within the last volume
+        running.close()
+    stack = open_stack(volumes, axes="TZYX", fixed={"T": 1})
+    with (
+        Session.open(path, model=trained, stack=stack) as session,
+        Repetition(session, "T") as second,
+    ):
+        assert 0 < second.frames_to_do() == Z
+        rest = list(second.run())
+        assert {plane.place[0] for plane in rest} == {done[-1].place[0]}
+        assert (np.array(second.labels) == whole.labels).all()
+        shared = np.zeros((T, Z, SIDE, SIDE), np.uint16)
+        with Repetition(session, "T", labels=shared) as third:
+            third.copy_kept()
+            assert (shared[[0, 2]] == whole.labels[[0, 2]]).all()
+            assert third.frames_to_do() == 0
+        (path.with_suffix(".sam2.zarr") / "over_T.json").write_text("[")
+        with pytest.raises(SessionFileError, match="remove it"):
+            Repetition(session, "T")
+
+
+def test_a_correction_of_a_carried_plane_is_repeated(trained, volumes):
+    with begin(trained, volumes) as session, Repetition(session, "T") as repetition:
+        list(repetition.run())
+        session.add_mask(2, 3, truth(1, 3, 2))  # smaller than where it is carried from
+        assert repetition.frames_to_do() == 0
+        session.remove_object(1)
+        assert repetition.frames_to_do() == 2 * Z
+        list(repetition.run())
+        assert not (np.array(repetition.labels[1]) == 1).any()
+
+
+def test_cells_that_are_not_there_any_more_are_erased(trained, volumes, monkeypatch):
+    monkeypatch.setattr(Repetition, "_carry", lambda *_: iter(()))  # found nowhere
+    with begin(trained, volumes) as session, Repetition(session, "T") as repetition:
+        repetition.labels[2, 3, 5:9, 5:9] = 1
+        repetition.labels[2, 1, 5:9, 5:9] = 7  # somebody else's
+        list(repetition.run())
+        assert set(np.unique(repetition.labels[[0, 2]])) == {0, 7}
+        assert (np.array(repetition.labels[1]) == session.labels).all()
+
+
+def test_what_cannot_be_repeated_is_said(trained, volumes):
+    with (
+        Session(trained, volumes[0], axes="ZYX") as session,
+        pytest.raises(StackError, match="holds no other; hold the axis"),
+    ):
+        Repetition(session, "T")
+    stack = open_stack(volumes, axes="TZYX", fixed={"T": 1})
+    with (
+        Session(trained, stack) as session,
+        Repetition(session, "T") as repetition,
+        pytest.raises(PromptError, match="No cell"),
+    ):
+        list(repetition.run())
+
+
+def test_labels_of_all_volumes_are_one_file(tmp_path):
+    labels = np.random.default_rng(0).integers(0, 9, (2, 3, 4, 5), np.uint16)
+    steps = {"scale": (1, 2.0, 0.5, 0.5), "units": ("second", *("micrometer",) * 3)}
+    path = save_labels(labels, tmp_path / "all.tif", axes="TZYX", **steps)
+    with open_stack(path, fixed={"T": 1}) as stack:
+        assert (stack.axes, stack.followed) == ("TZYX", "Z")
+        assert (stack.read_raw(2) == labels[1, 2]).all()
+    with pytest.raises(StackError, match="T, Y, X"):
+        save_labels(labels, tmp_path / "all.tif")
