@@ -22,6 +22,7 @@ from napari_sam2.widgets.engine import (
     FramePrompts,
     ModelInfo,
     ObjectNews,
+    PlaneNews,
     Recovered,
     Saved,
     SessionScript,
@@ -61,6 +62,7 @@ class DiskEngine:
         self.edits: list[object] = []
         self.done: list[tuple[str, dict]] = []
         self.undone: list[tuple[str, dict]] = []
+        self.repeats: list[object] = []
         self.looked_at: list[tuple[int, int]] = []
         self.shelved = None
         self.saved: list[object] = []
@@ -352,6 +354,31 @@ class DiskEngine:
             self.frames_done.append(frame)
             self.fresh.add(frame)
             yield news
+
+    def planes_to_repeat(self, request, repeat, *, everything):
+        self._check(request)
+        return len(self._elsewhere(request, repeat)) * request.target.n_frames
+
+    def _elsewhere(self, request, repeat):
+        axis = request.target.axes.index(repeat.over)
+        held = request.target.held[axis]
+        return [t for t in range(request.target.shape[axis]) if t != held]
+
+    def repeat(self, request, repeat, *, everything):
+        """Have the labels of the held position at all others as well."""
+        self._check(request)
+        self._begin(request, "repetition")
+        self.repeats.append(repeat)
+        axis = request.target.axes.index(repeat.over)
+        array = self._volume(request).array
+        for t in self._elsewhere(request, repeat):
+            for frame in range(request.target.n_frames):
+                if self.seconds:
+                    time.sleep(self.seconds)
+                here = request.target.index(frame)
+                there = (*here[:axis], t, *here[axis + 1 :])
+                array[there] = array[here]
+                yield PlaneNews(place=there)
 
     def take_masks(self, request, frame_idx, plane, painted=None):
         self._check(request)

@@ -195,9 +195,12 @@ class Repetition(Closing):
         base = self._store(self._session.stack)
         base.on_write = None  # the session itself takes them back
         for z in range(len(base)):
-            plane = self._session.store.read(z)
-            if not np.array_equal(base.read(z), plane):
-                base.write(z, plane)
+            base.write(z, self._session.store.read(z))
+
+    @property
+    def undoable(self) -> int:
+        """How many runs `turn` could take back, one after the other."""
+        return len(self._history.done)
 
     def turn(self, *, undo: bool) -> str | None:
         """Take the latest run back, or do again what was taken back.

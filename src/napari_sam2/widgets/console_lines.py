@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         FramePrompts,
         ModelChoice,
         PromptKey,
+        Repeat,
         Request,
         SessionScript,
     )
@@ -147,7 +148,24 @@ def propagate_lines(direction: Direction, frames: range | None) -> list[str]:
     ]
 
 
-def script(request: Request, written: SessionScript) -> str:
+def repeat_lines(repeat: Repeat) -> list[str]:
+    """Return the lines that repeat what was followed over another axis."""
+    options = ""
+    if repeat.direction != "both":
+        options += f", direction={repeat.direction!r}"
+    if repeat.frames is not None:
+        options += f", frames={repeat.frames!r}"
+    return [
+        "from napari_sam2 import Repetition",
+        f"repetition = Repetition(session, {repeat.over!r}{options})",
+        "for plane in repetition.run():",
+        "    print(plane.place)",
+    ]
+
+
+def script(
+    request: Request, written: SessionScript, repeated: Repeat | None = None
+) -> str:
     """Return a script for napari's console that repeats the work of the panel.
 
     Parameters
@@ -156,6 +174,8 @@ def script(request: Request, written: SessionScript) -> str:
         The image and the model.
     written : SessionScript
         What was done.
+    repeated : Repeat, optional
+        How it was repeated over another axis.
     """
     *before, _ = session_lines(request)
     lines = [
@@ -166,4 +186,8 @@ def script(request: Request, written: SessionScript) -> str:
     if written.arrays is not None:
         lines.append(f"saved = np.load({str(written.arrays)!r})")
     lines += written.lines
-    return "\n".join([*lines, "viewer.add_labels(session.labels)"]) + "\n"
+    labels = "session.labels"
+    if repeated is not None:
+        lines += repeat_lines(repeated)
+        labels = "repetition.labels"
+    return "\n".join([*lines, f"viewer.add_labels({labels})"]) + "\n"

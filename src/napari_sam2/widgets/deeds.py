@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from napari_sam2.widgets.engine import FramePrompts, PromptKey
 
     Prompts = Mapping[PromptKey, FramePrompts]
+
+
+class Turn(Protocol):
+    """Takes something back, or does it again."""
+
+    def __call__(self, *, undo: bool) -> str | None:
+        """Do so; return what it was, in words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,11 +32,15 @@ class Deed:
         Where the session stood, see `Session.position`.
     prompts : mapping or None
         The clicks and drawings of before, if the deed changed those.
+    outside : callable or None
+        Takes it back (``undo=True``) or does it again, if it was done outside the
+        session; says what it was.
     """
 
     before: int
     after: int
     prompts: Prompts | None = None
+    outside: Turn | None = None
 
 
 class Deeds:
@@ -54,6 +65,12 @@ class Deeds:
                 self._done.append(deed)
                 self._undone.clear()
                 self._removed = False
+
+    def add(self, session: Session, outside: Turn) -> None:
+        """Note what was done outside the session."""
+        here = session.position
+        self._done.append(Deed(before=here, after=here, outside=outside))
+        self._undone.clear()
 
     def leads_back_to(self, session: Session, prompts: Prompts) -> bool:
         """Whether to undo is what it takes to have these clicks and drawings again."""
@@ -99,6 +116,9 @@ class Deeds:
         if session.position != (deed.after if undo else deed.before) or steps > known:
             source.clear()
             return None
+        if deed.outside is not None:
+            other.append(source.pop())
+            return deed.outside(undo=undo)
         name = None
         for _ in range(steps):
             name = session.undo() if undo else session.redo()

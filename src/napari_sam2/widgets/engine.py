@@ -197,6 +197,42 @@ class FrameNews:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Repeat:
+    """What to do at all positions of a further axis.
+
+    Attributes
+    ----------
+    over : str
+        Letter of the axis, of `Target.axes`.
+    direction, frames
+        As in `Engine.propagate`.
+    """
+
+    over: str
+    direction: Direction = "both"
+    frames: range | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaneNews:
+    """One plane of a repetition was written into the labels.
+
+    Attributes
+    ----------
+    place : tuple of int
+        Where in the image: an index for each axis but Y and X.
+    again : bool
+        Whether it was written in this part of the repetition before.
+    error : str or None
+        Why it could not be done.
+    """
+
+    place: tuple[int, ...]
+    again: bool = False
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Painted:
     """What is known of a frame that the user painted in.
 
@@ -393,6 +429,16 @@ class Engine(Protocol):
         everything: bool,
     ) -> Generator[FrameNews, None, None]:
         """Follow all objects, frame by frame, where they are not up to date."""
+
+    def planes_to_repeat(
+        self, request: Request, repeat: Repeat, *, everything: bool
+    ) -> int:
+        """Return how many planes `repeat` would go through."""
+
+    def repeat(
+        self, request: Request, repeat: Repeat, *, everything: bool
+    ) -> Generator[PlaneNews, None, None]:
+        """Do what was done in a stack at all positions of a further axis."""
 
     def review(
         self, request: Request, object_ids: Collection[int]

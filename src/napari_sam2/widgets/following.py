@@ -16,18 +16,14 @@ from napari.utils.notifications import show_warning
 from qtpy.QtCore import QObject, QTimer
 
 from napari_sam2.widgets import console_lines, messages
+from napari_sam2.widgets.engine import PlaneNews, Repeat
 from napari_sam2.widgets.sharing import begin_sharing, end_sharing
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from napari_sam2.widgets.desk import Desk
-    from napari_sam2.widgets.engine import (
-        Direction,
-        Engine,
-        FrameNews,
-        Request,
-    )
+    from napari_sam2.widgets.engine import Direction, Engine, FrameNews, Request
     from napari_sam2.widgets.workplace import Workplace
 
 FOLLOW = "follow"
@@ -54,12 +50,18 @@ class Run:
         Frames done.
     latest : int or None
         The frame done last.
+    latest_plane : tuple of int or None
+        The plane done last in a repetition.
     unread : int
         Frames that could not be read.
     watched : bool
         Whether the slider goes along.
     written : set of int
         Frames written since the last drawing.
+    planes : set of tuple of int
+        Planes of a repetition written since the last drawing.
+    place_before : tuple of int
+        Where the sliders stood.
     began : float
         When the first frame was begun.
     """
@@ -69,9 +71,12 @@ class Run:
     possible: int = 0
     done: int = 0
     latest: int | None = None
+    latest_plane: tuple[int, ...] | None = None
     unread: int = 0
     watched: bool = True
     written: set[int] = field(default_factory=set)
+    planes: set[tuple[int, ...]] = field(default_factory=set)
+    place_before: tuple[int, ...] = ()
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -92,12 +97,15 @@ class Following(QObject):
     ----------
     run : Run or None
         What is going on.
+    repeated : Repeat or None
+        How the last propagation was repeated over another axis, for the script.
     """
 
     def __init__(self, desk: Desk) -> None:
         super().__init__()
         self._desk = desk
         self.run: Run | None = None
+        self.repeated: Repeat | None = None
         self._moving = False
         self._timer = QTimer(self)
         self._timer.setInterval(DRAW_MILLISECONDS)
@@ -118,10 +126,17 @@ class Following(QObject):
             return
         frames = self._wanted()
         some = None if len(frames) == request.target.n_frames else frames
+        over = desk.panel.repeat.currentData()
+        repeat = None
+        if over is not None:
+            letter = request.target.axes[over]
+            repeat = Repeat(over=letter, direction=direction, frames=some)
+        self.repeated = repeat
         desk.console(console_lines.propagate_lines(direction, some)[0] + " …")
         run = self.run = Run(
             place=place,
             watched=desk.panel.watch.isChecked(),
+            place_before=place.index_here,
         )
         begin_sharing()
         self._show_running(running=True)
@@ -132,6 +147,7 @@ class Following(QObject):
             request,
             direction,
             some,
+            repeat,
             everything=desk.panel.again.isChecked(),
         )
         desk.submit(
@@ -180,8 +196,18 @@ class Following(QObject):
         ends = self._desk.panel.first.value(), self._desk.panel.last.value()
         return range(min(ends), max(ends) + 1)
 
-    def _note(self, run: Run, answer: FrameNews | _Opened) -> None:
+    def _note(self, run: Run, answer: FrameNews | PlaneNews | _Opened | int) -> None:
         """Count a frame; drawing waits for the timer."""
+        if isinstance(answer, int):  # so many planes are still to do
+            run.total = run.done + answer
+            run.possible = max(run.possible, run.total)
+            return
+        if isinstance(answer, PlaneNews):
+            run.done += not answer.again
+            run.unread += answer.error is not None
+            run.latest_plane = answer.place
+            run.planes.add(answer.place)
+            return
         if isinstance(answer, _Opened):
             self._desk.show_result(run.place, answer.array)
             run.total, run.possible = answer.total, answer.possible
@@ -198,7 +224,7 @@ class Following(QObject):
     def _draw(self) -> None:
         """Show how far it is; redraw the picture only if its labels changed."""
         run, panel = self.run, self._desk.panel
-        if run is None or not run.written:
+        if run is None or not (run.written or run.planes):
             return
         began = time.perf_counter()
         written, run.written = run.written, set()
@@ -211,20 +237,31 @@ class Following(QObject):
         panel.progress.setValue(run.done)
         panel.progress.setFormat(text)
         panel.progress.setUpdatesEnabled(True)
-        if place is self._desk.place:
+        if place is self._desk.place and written:
             panel.objects.draw(place.object_id)
             self._desk.frames_done.emit(min(written), max(written))
         if target is None or place.result is None:
             return
         here = place.here
-        if run.watched and panel.watch.isChecked() and run.latest not in (here, None):
-            self._moving = True
-            place.go_to(run.latest)  # draws the labels as well
-            self._moving = False
+        watched = run.watched and panel.watch.isChecked()
+        planes, run.planes = run.planes, set()
+        if planes:
+            if watched and run.latest_plane not in (place.index_here, None):
+                self._move(place.show_plane, run.latest_plane)
+            elif place.index_here in planes:
+                place.result.refresh()
+        elif watched and run.latest not in (here, None):
+            self._move(place.go_to, run.latest)  # draws the labels as well
         elif here in written:
             place.result.refresh()
         # Painting comes later, in the event loop: how late this is tells how long.
         QTimer.singleShot(AFTER_PAINTING_MILLISECONDS, partial(self._drawn, began))
+
+    def _move(self, move: Callable[[Any], None], where: Any) -> None:
+        """Move the sliders; that is not the user looking around."""
+        self._moving = True
+        move(where)
+        self._moving = False
 
     def _drawn(self, began: float) -> None:
         """Draw less often where the machine is slow at it."""
@@ -256,6 +293,8 @@ class Following(QObject):
         run, self.run = self.run, None
         if run is not None:
             end_sharing()
+        if run is not None and run.latest_plane is not None and run.watched:
+            self._move(run.place.show_plane, run.place_before)
         if run is not None and run.place.result is not None:
             run.place.result.forget_paint_history()
             run.place.result.refresh()
@@ -289,9 +328,10 @@ def _open_and_propagate(
     request: Request,
     direction: Direction,
     frames: range | None,
+    repeat: Repeat | None,
     *,
     everything: bool,
-) -> Generator[_Opened | FrameNews, None, None]:
+) -> Generator[_Opened | FrameNews | PlaneNews | int, None, None]:
     array = engine.open(request, 0)
     total = possible = engine.frames_to_do(
         request, direction, frames, everything=everything
@@ -304,3 +344,6 @@ def _open_and_propagate(
     yield _Opened(array=array, total=total, possible=possible, needs=needs)
     if total:
         yield from engine.propagate(request, direction, frames, everything=everything)
+    if repeat is not None:
+        yield engine.planes_to_repeat(request, repeat, everything=everything)
+        yield from engine.repeat(request, repeat, everything=everything)

@@ -158,6 +158,7 @@ class ImageChoice(QObject):
         levels.addItems(sizes)
         levels.blockSignals(False)
         self._panel.image_form.setRowVisible(levels, bool(sizes))
+        self._fill_repeat()
 
     def _inserted(self, event: Any) -> None:
         event.value.events.name.connect(self.update_lists)
@@ -175,7 +176,19 @@ class ImageChoice(QObject):
         self.changed.emit()
 
     def _axis_chosen(self) -> None:
+        self._fill_repeat()
         self.changed.emit()
+
+    def _fill_repeat(self) -> None:
+        """Offer the axes that are neither followed nor the picture's."""
+        combo, image = self._panel.repeat, self.image
+        combo.clear()
+        combo.addItem("no further axis", None)
+        axes = stack_axes(image) if image is not None else []
+        for axis, words in axes:
+            if axis != self.axis:
+                combo.addItem(f"over the {words}", axis)
+        self._panel.repeat_row.setVisible(combo.count() > 1)
 
 
 def _show(combo: QComboBox, layers: list[Any], wanted: Layer | None) -> None:

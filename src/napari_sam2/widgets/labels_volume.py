@@ -42,6 +42,8 @@ class LabelsVolume:
     ----------
     array : ndarray or zarr.Array
         uint16, of the image's shape without colours.
+    lock : Lock
+        Held while a frame is read or written.
     """
 
     def __init__(self, target: Target) -> None:
@@ -51,7 +53,7 @@ class LabelsVolume:
             self.array = np.zeros(target.shape, DTYPE)
         else:
             self.array = _temporary_array(target.shape)
-        self._lock = _LOCKS[id(self.array)] = threading.Lock()
+        self.lock = _LOCKS[id(self.array)] = threading.Lock()
         weakref.finalize(self.array, _LOCKS.pop, id(self.array))
 
     def erase(self, object_id: int, target: Target) -> None:
@@ -73,7 +75,7 @@ class LabelsVolume:
         frames: Any = self.array
         if not whole:
             frames = HeldFrames(self.array, target.index, target.n_frames)
-        return LabelsStore(frames, lock=self._lock)
+        return LabelsStore(frames, lock=self.lock)
 
 
 def _temporary_array(shape: tuple[int, ...]) -> zarr.Array[Any]:

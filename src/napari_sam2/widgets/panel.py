@@ -218,6 +218,13 @@ class Panel(QScrollArea):
             "Follow through frames that are up to date as well; otherwise only what a "
             "correction touches is done again"
         )
+        self.repeat = combo_box(
+            "Then do the same everywhere along a further axis: each cell is followed "
+            "over it in the plane you clicked in, and from there through all planes"
+        )
+        self.repeat_row = QWidget()
+        self.repeat_row.setLayout(row(QLabel("Repeat"), self.repeat))
+        self.repeat_row.hide()
         self.progress = QProgressBar()
         self.progress.setTextVisible(True)
         self.progress.setFormat("")
@@ -230,6 +237,7 @@ class Panel(QScrollArea):
         span = row(QLabel("Frames"), self.first, QLabel("to"), self.last)
         span.addStretch(1)
         part.addLayout(span)
+        part.addWidget(self.repeat_row)
         part.addLayout(row(self.watch, self.again))
         part.addLayout(row(self.progress, self.stop))
         return part

@@ -20,8 +20,10 @@ from napari_sam2.widgets.engine import (
     ModelChoice,
     ModelInfo,
     Painted,
+    PlaneNews,
     PromptKey,
     Recovered,
+    Repeat,
     Request,
     Standing,
 )
@@ -40,6 +42,7 @@ from napari_sam2.widgets.engine_parts import (
 )
 from napari_sam2.widgets.labels_volume import LabelsVolume
 from napari_sam2.widgets.prompt_sync import PromptSync
+from napari_sam2.widgets.repeats import Repeats
 from napari_sam2.widgets.session_edits import (
     Left,
     do_edit,
@@ -103,6 +106,7 @@ class TrackingEngine:
         self._frames: tuple[object, ...] = ()
         self._modest = False
         self._sync, self._deeds = PromptSync(), Deeds()
+        self._repeats: Repeats | None = None
         self._left: dict[tuple[object, ...], Left] = {}
         self._volumes: dict[tuple[int, int | None], LabelsVolume] = {}
         self._masks: dict[tuple[object, ...], dict[PromptKey, MaskPrompt]] = {}
@@ -199,6 +203,25 @@ class TrackingEngine:
                 news = frame_news(session, result.frame_idx, only=result.scores)
                 yield replace(news, error=result.error)
 
+    def planes_to_repeat(
+        self, request: Request, repeat: Repeat, *, everything: bool
+    ) -> int:
+        """Return how many planes `repeat` would go through."""
+        return self._repeats_of(request).frames_to_do(repeat, everything=everything)
+
+    def repeat(
+        self, request: Request, repeat: Repeat, *, everything: bool
+    ) -> Generator[PlaneNews, None, None]:
+        """Do what was done in a stack at all positions of a further axis."""
+        repeats = self._repeats_of(request)
+        yield from repeats.run(repeat, self._deeds, everything=everything)
+
+    def _repeats_of(self, request: Request) -> Repeats:
+        session = self._ready(request)
+        if self._repeats is None:
+            self._repeats = Repeats(session, request.target, self._volume(request))
+        return self._repeats
+
     def review(
         self, request: Request, object_ids: Collection[int]
     ) -> Mapping[int, ObjectReview]:
@@ -212,13 +235,7 @@ class TrackingEngine:
         return None if what is None else self._after(request, what)
 
     def edit(self, request: Request, edit: Edit) -> Standing:
-        """Do something to an object.
-
-        Raises
-        ------
-        KeyError, IndexError, PromptError
-            If it cannot be done; the message says why.
-        """
+        """Do something to an object; errors say why it cannot be done."""
         # Prompts in a locked frame are refused, so the lock goes first.
         session = self._ready(request, tell=edit.verb != "unlock")
         with self._deeds.one(session):
@@ -250,16 +267,8 @@ class TrackingEngine:
     ) -> tuple[int, ...]:
         """Take objects of a label plane (Y, X) as prompts; return their ids.
 
-        Parameters
-        ----------
-        request
-            The stack they are for.
-        frame_idx
-            Their frame.
-        plane
-            Gives (Y, X) integers; called here, because it may read a file.
-        painted
-            The objects that differ from this are taken; None: all of them.
+        `plane` is called here, because it may read a file. Those objects are taken that
+        differ from what was `painted` on; None: all of them.
         """
         session = self._ready(request)
         found = masks_in(frame_idx, plane(), painted)
@@ -282,15 +291,7 @@ class TrackingEngine:
         return found[0] if found else None
 
     def recover(self, request: Request, earlier: Earlier) -> Recovered:
-        """Go on with an earlier session.
-
-        Parameters
-        ----------
-        request
-            For the same image, without prompts.
-        earlier
-            What `earlier` found.
-        """
+        """Go on with an earlier session; the request is without prompts."""
         from napari_sam2.tracking import Session
 
         self._ready(request)
@@ -306,6 +307,8 @@ class TrackingEngine:
         session.store.copy_to(store)
         session.store.mirror = store
         self._filled.add(target.key[:3])
+        for kept in sorted(earlier.path.glob("over_?")):
+            self._repeats_of(request).bring_back(Repeat(over=kept.name[-1]))
         return Recovered(
             array=self._volume(request).array, standing=self._after(request, "")
         )
@@ -389,6 +392,9 @@ class TrackingEngine:
             left.restore(self._session)
 
     def _close_session(self) -> None:
+        if self._repeats is not None:
+            self._repeats.close()
+            self._repeats = None
         if self._session is not None:
             self._left[self._frames] = leave(self._session, self._sync.told)
             path, used = self._session.path, self._session.object_ids

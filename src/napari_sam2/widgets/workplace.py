@@ -212,6 +212,18 @@ class Workplace:
         beyond = self._viewer.dims.ndim - self.picture.ndim
         self._viewer.dims.set_point(self.axis + beyond, world[self.axis])
 
+    @property
+    def index_here(self) -> tuple[int, ...]:
+        """Where the sliders stand in the image: an index for each axis but Y and X."""
+        return current_index(self.picture, self._viewer)[:-2]
+
+    def show_plane(self, index: tuple[int, ...]) -> None:
+        """Move all sliders of the image to a plane."""
+        world = self.picture.data_to_world([*index, 0, 0])
+        beyond = self._viewer.dims.ndim - self.picture.ndim
+        axes = [axis + beyond for axis in range(len(index))]
+        self._viewer.dims.set_point(axes, list(world[: len(index)]))
+
     def changed_frames(
         self, prompts: Mapping[PromptKey, FramePrompts]
     ) -> list[tuple[int, int]]:
