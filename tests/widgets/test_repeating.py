@@ -49,8 +49,11 @@ def test_all_volumes_are_filled(volumes, viewer):
     compile(script, "script", "exec")
     assert "Repetition(session, 'T')" in script
     assert "viewer.add_labels(repetition.labels)" in script
+    viewer.dims.set_point(0, 2.0)  # looking at it does not change what is taken back
     volumes.widget.undo()
     volumes.settle()
+    assert volumes.engine.requests[-1].target.held[0] == 1
+    assert len(volumes.place.prompts.points.data) == 1
     assert not volumes.labels[[0, 2]].any()
     assert volumes.labels[1].any()
 

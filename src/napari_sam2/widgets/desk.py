@@ -126,13 +126,16 @@ class Desk(QObject):
         self.worker.submit(job)
         return job
 
-    def request(self) -> Request | None:
-        """Describe the work as it stands; None, and say why, where it cannot be."""
+    def request(self, *, last: bool = False) -> Request | None:
+        """Describe the work as it stands; None, and say why, where it cannot be.
+
+        With `last` it is the stack that was worked on last, see `Workplace.request`.
+        """
         if self.place is None:
             self.say(messages.NO_IMAGE)
             return None
         try:
-            return self.place.request(self.models.choice)
+            return self.place.request(self.models.choice, last=last)
         except TargetError as error:
             self.complain(error)
             return None

@@ -120,7 +120,7 @@ class Editing:
         if place is None:
             desk.say(messages.NO_IMAGE)
             return
-        request = desk.request()
+        request = desk.request(last=True)  # wherever the user looks meanwhile
         if request is None:
             return
         self._following.stop_quietly()

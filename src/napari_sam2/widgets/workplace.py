@@ -121,9 +121,19 @@ class Workplace:
             and not any(cell.known.any() for cell in self.cells.values())
         )
 
-    def request(self, model: ModelChoice) -> Request:
-        """Describe everything an answer depends on, as it is now."""
-        target = self.target()
+    def request(self, model: ModelChoice, *, last: bool = False) -> Request:
+        """Describe everything an answer depends on, as it is now.
+
+        Parameters
+        ----------
+        model : ModelChoice
+            Who is asked.
+        last : bool
+            In the stack that was worked on last, wherever the sliders stand.
+        """
+        target = self.last_target if last else None
+        if target is None:
+            target = self.target()
         return Request(model=model, target=target, prompts=self.prompts.collect(target))
 
     def target(self) -> Target:
