@@ -30,7 +30,7 @@ def test_the_picture_lies_on_its_part_of_its_frame(scaled, viewer):
         assert np.allclose(layer.data_to_world(ours), image.data_to_world(theirs))
     names = [found.name for found in viewer.layers]
     assert names.index(NAME) == names.index("movie") + 1
-    assert "32 × 32 pixels</b>, made of the 16 × 24" in scaled.status
+    assert "32 × 32 pixels</b>, made of the 16 × 24 around it" in scaled.status
     box.click()
     assert NAME not in viewer.layers
 

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tqdm import tqdm
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from napari_sam2.tracking import FrameResult, Session
+    from napari_sam2.tracking.planning import Direction
     from napari_sam2.tracking.repeating import PlaneResult, Repetition
 
 Result = TypeVar("Result")
@@ -90,7 +91,7 @@ def gentle_interrupt() -> Iterator[Interruption]:
 def follow(
     session: Session,
     *,
-    direction: Literal["forward", "backward", "both"] = "both",
+    direction: Direction = "both",
     frames: range | None = None,
     quiet: bool = False,
 ) -> Followed:
@@ -131,13 +132,21 @@ def follow(
     )
 
 
-def repeat(repetition: Repetition, *, quiet: bool = False) -> Followed:
+def repeat(
+    repetition: Repetition,
+    *,
+    direction: Direction = "both",
+    frames: range | None = None,
+    quiet: bool = False,
+) -> Followed:
     """Repeat with a progress bar; stop after the frame in work on Ctrl-C.
 
     Parameters
     ----------
     repetition : Repetition
         Of a session that has been propagated; its labels are filled frame by frame.
+    direction, frames
+        Passed on to `Repetition.run`.
     quiet : bool
         Show no bar.
     """
@@ -155,8 +164,9 @@ def repeat(repetition: Repetition, *, quiet: bool = False) -> Followed:
         return count
 
     start = time.perf_counter()
-    total = repetition.frames_to_do()
-    interrupted = go_through(repetition.run(), note, total=total, quiet=quiet)
+    total = repetition.frames_to_do(direction, frames)
+    planes = repetition.run(direction, frames)
+    interrupted = go_through(planes, note, total=total, quiet=quiet)
     return Followed(
         frames=count - len(unread),
         objects=len(objects),

@@ -89,13 +89,13 @@ def repeat_over(
 ) -> Followed:
     """Repeat what was followed at all positions of an axis, and write all labels."""
     followed = first
-    with Repetition(
-        session, args.repeat_over, direction=args.direction, frames=frames
-    ) as repetition:
+    with Repetition(session, args.repeat_over) as repetition:
         if first.interrupted:
             repetition.copy_base()
         else:
-            more = repeat(repetition, quiet=args.quiet)
+            more = repeat(
+                repetition, direction=args.direction, frames=frames, quiet=args.quiet
+            )
             followed = replace(
                 more,
                 frames=first.frames + more.frames,

@@ -55,6 +55,14 @@ class PlaneResult:
     again: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Walk:
+    """How a volume is gone through: see `Session.propagate`."""
+
+    direction: Direction
+    frames: list[int] | None = None
+
+
 class Repetition(Closing):
     """A session's objects, followed at every position of a further axis.
 
@@ -75,8 +83,6 @@ class Repetition(Closing):
         Letters of `labels`' axes.
     lock
         Held while labels are read or written, if others use them.
-    direction, frames
-        As in `Session.propagate`, in every volume.
 
     Attributes
     ----------
@@ -101,8 +107,6 @@ class Repetition(Closing):
         labels: LabelsArray | None = None,
         axes: str | None = None,
         lock: threading.Lock | None = None,
-        direction: Direction = "both",
-        frames: Iterable[int] | None = None,
     ) -> None:
         layout = session.stack.layout
         self.over = over.upper()
@@ -116,9 +120,7 @@ class Repetition(Closing):
             )
         self._session, self._follow = session, layout.followed
         self._at = layout.fixed[self.over]
-        self._n_over = layout.length(self.over)
-        self._direction = direction
-        self._frames = check_frames(frames, session.stack.n_frames)
+        self._n_over, self._n_frames = layout.length(self.over), layout.n_frames
         self._lock, self._history = lock, History()
         self._turned: dict[Step, tuple[Keys, Keys]] = {}
         pair = "".join(a for a in layout.axes if a in (self.over, self._follow))
@@ -134,7 +136,13 @@ class Repetition(Closing):
         kept = np.zeros(shape, dtype) if self._folder is None else self._folder.array
         self.labels: LabelsArray = kept if labels is None else labels
 
-    def frames_to_do(self, *, everything: bool = False) -> int:
+    def frames_to_do(
+        self,
+        direction: Direction = "both",
+        frames: Iterable[int] | None = None,
+        *,
+        everything: bool = False,
+    ) -> int:
         """Return how many planes `run` would do; 0 if all is up to date.
 
         A plane that is followed over the axis first, and in its volume then, is two.
@@ -145,11 +153,18 @@ class Repetition(Closing):
             for z, ids in slices.items()
             if everything or self._keys.get(f"{self._follow}{z}") != self._key(z, ids)
         )
-        every = self._every_key(slices)
+        walk = self._walk(direction, frames)
+        every = self._every_key(slices, walk)
         todo = [t for t in self._others() if everything or self._stale(t, every)]
-        return carried + len(todo) * len(self._walk())
+        return carried + len(todo) * len(walk.frames or range(self._n_frames))
 
-    def run(self, *, everything: bool = False) -> Generator[PlaneResult, None, None]:
+    def run(
+        self,
+        direction: Direction = "both",
+        frames: Iterable[int] | None = None,
+        *,
+        everything: bool = False,
+    ) -> Generator[PlaneResult, None, None]:
         """Follow all objects everywhere; each plane is written before it is yielded.
 
         Closing the generator stops within a frame; what is done stays, and the part
@@ -157,6 +172,8 @@ class Repetition(Closing):
 
         Parameters
         ----------
+        direction, frames
+            As in `Session.propagate`, in every volume.
         everything
             Redo what is up to date as well.
 
@@ -167,7 +184,7 @@ class Repetition(Closing):
         FrameReadError
             When a plane that is begun from cannot be read.
         """
-        slices = self._slices()
+        slices, walk = self._slices(), self._walk(direction, frames)
         if not slices:
             msg = "No cell is found where it was prompted; there is nothing to repeat."
             raise PromptError(msg)
@@ -180,10 +197,10 @@ class Repetition(Closing):
                 if everything or self._keys.get(name) != key:
                     yield from self._carry(z, ids)
                     self._done(name, key)
-            every = self._every_key(slices)
+            every = self._every_key(slices, walk)
             for t in self._others():
                 if everything or self._stale(t, every):
-                    yield from self._volume(t, slices)
+                    yield from self._volume(t, slices, walk)
                     self._done(f"{self.over}{t}", every)
         finally:
             self._turned[step] = before, dict(self._keys)
@@ -216,7 +233,7 @@ class Repetition(Closing):
             return None
         step: Step = source.pop()
         for flat, turned in history.planes(step, self._dtype, undo=undo):
-            t, z = divmod(flat, self._session.stack.n_frames)
+            t, z = divmod(flat, self._n_frames)
             store = self._store(self._volume_stack(t))
             store.on_write = None
             store.write(z, turned(store.read(z)))
@@ -248,9 +265,8 @@ class Repetition(Closing):
         others = [t for t in range(self._n_over) if t != self._at]
         return sorted(others, key=lambda t: abs(t - self._at))
 
-    def _walk(self) -> list[int]:
-        frames = self._frames
-        return list(range(self._session.stack.n_frames)) if frames is None else frames
+    def _walk(self, direction: Direction, frames: Iterable[int] | None) -> _Walk:
+        return _Walk(direction=direction, frames=check_frames(frames, self._n_frames))
 
     def _slices(self) -> dict[int, list[int]]:
         """Say in which plane each object is followed over the axis.
@@ -279,10 +295,10 @@ class Repetition(Closing):
         mine = np.where(np.isin(plane, list(ids)), plane, 0)
         return zlib.crc32(np.ascontiguousarray(mine).tobytes(), z)
 
-    def _every_key(self, slices: Mapping[int, list[int]]) -> int:
+    def _every_key(self, slices: Mapping[int, list[int]], walk: _Walk) -> int:
         """Return a checksum of all that volumes are made from."""
         keys = [self._key(z, ids) for z, ids in slices.items()]
-        return zlib.crc32(repr((keys, self._direction, self._frames)).encode())
+        return zlib.crc32(repr((keys, walk.direction, walk.frames)).encode())
 
     def _stale(self, t: int, every: int) -> bool:
         return self._keys.get(f"{self.over}{t}") != every
@@ -292,10 +308,10 @@ class Repetition(Closing):
         plane = self._session.store.read(z)
         stack = self._session.stack.turned(self.over, {self._follow: z})
         masks = [MaskPrompt.from_array(i, self._at, plane == i) for i in ids]
-        yield from self._follow_masks(stack, masks, "both", None)
+        yield from self._follow_masks(stack, masks, _Walk(direction="both"))
 
     def _volume(
-        self, t: int, slices: Mapping[int, list[int]]
+        self, t: int, slices: Mapping[int, list[int]], walk: _Walk
     ) -> Generator[PlaneResult, None, None]:
         """Follow what was carried to another volume through its planes."""
         stack = self._volume_stack(t)
@@ -317,14 +333,13 @@ class Repetition(Closing):
                     plane[gone] = 0
                     store.write(z, plane)
         if masks:
-            yield from self._follow_masks(stack, masks, self._direction, self._frames)
+            yield from self._follow_masks(stack, masks, walk)
 
     def _follow_masks(
         self,
         stack: Stack,
         masks: list[MaskPrompt],
-        direction: Direction,
-        frames: list[int] | None,
+        walk: _Walk,
     ) -> Generator[PlaneResult, None, None]:
         session, store = self._session, self._store(stack)
         with open_labels_store(stack.shape, dtype=self._dtype) as own:
@@ -334,7 +349,8 @@ class Repetition(Closing):
                 for mask in masks:
                     sub.add_prompt(mask)
                 seen: set[int] = set()
-                with contextlib.closing(sub.propagate(direction, frames)) as results:
+                running = sub.propagate(walk.direction, walk.frames)
+                with contextlib.closing(running) as results:
                     for result in results:
                         t, letters = result.frame_idx, self.axes[:-2]
                         place = stack.layout.position(t, letters)
@@ -354,7 +370,7 @@ class Repetition(Closing):
 
     def _store(self, stack: Stack) -> LabelsStore:
         """Return where a stack's labels go; what is written there can be taken back."""
-        layout, n_frames = stack.layout, self._session.stack.n_frames
+        layout = stack.layout
         frames: Any = HeldFrames(
             self.labels,
             lambda frame: layout.position(frame, self.axes[:-2]),
@@ -364,7 +380,7 @@ class Repetition(Closing):
 
         def note(frame: int, before: Any, after: Any) -> None:
             t, z = layout.position(frame, self.over + self._follow)
-            self._history.note(t * n_frames + z, before, after)
+            self._history.note(t * self._n_frames + z, before, after)
 
         store.on_write = note
         if self._folder is not None and self._folder.array is not self.labels:

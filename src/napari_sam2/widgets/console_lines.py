@@ -150,15 +150,13 @@ def propagate_lines(direction: Direction, frames: range | None) -> list[str]:
 
 def repeat_lines(repeat: Repeat) -> list[str]:
     """Return the lines that repeat what was followed over another axis."""
-    options = ""
-    if repeat.direction != "both":
-        options += f", direction={repeat.direction!r}"
+    options = [] if repeat.direction == "both" else [repr(repeat.direction)]
     if repeat.frames is not None:
-        options += f", frames={repeat.frames!r}"
+        options.append(f"frames={repeat.frames!r}")
     return [
         "from napari_sam2 import Repetition",
-        f"repetition = Repetition(session, {repeat.over!r}{options})",
-        "for plane in repetition.run():",
+        f"repetition = Repetition(session, {repeat.over!r})",
+        f"for plane in repetition.run({', '.join(options)}):",
         "    print(plane.place)",
     ]
 

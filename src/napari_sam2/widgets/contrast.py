@@ -49,9 +49,7 @@ class Contrast(QObject):
 
     def watch(self, place: Workplace | None) -> None:
         """Watch the layers of an image, and no others."""
-        for layer in self._watched:
-            layer.events.contrast_limits.disconnect(self._changed)
-        self._timer.stop()
+        self.stop()
         self._watched = [] if place is None else [place.image, *place.picture.others]
         for layer in self._watched:
             layer.events.contrast_limits.connect(self._changed)
@@ -62,6 +60,7 @@ class Contrast(QObject):
         for layer in self._watched:
             layer.events.contrast_limits.disconnect(self._changed)
         self._watched = []
+        self._timer.stop()
 
     def look(self) -> None:
         """Offer the contrast on the screen if it is not the one the model sees."""

@@ -173,6 +173,7 @@ class Following(QObject):
         """Stop because something newer is wanted."""
         if self.run is not None:
             self._desk.worker.cancel(FOLLOW)
+            self.run.watched = False  # the user works where the sliders are now
             self._end()
 
     def close(self) -> None:

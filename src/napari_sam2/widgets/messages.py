@@ -144,12 +144,13 @@ def following(n_objects: int) -> str:
     return f"Following {what} … look around meanwhile; <b>Stop</b> keeps what is done."
 
 
-def seen(what: Seen, object_id: int) -> str:
+def seen(what: Seen, object_id: int, *, whole: bool) -> str:
     """Say what the picture is that the model sees."""
-    side = what.picture.shape[0]
+    side, (height, width) = what.picture.shape[0], what.shape
+    part = "the whole frame" if whole else f"the {height} × {width} around it"
     return (
-        f"The model sees <b>{side} × {side} pixels</b>, made of the {what.shape[0]} × "
-        f"{what.shape[1]} around cell {object_id}. Untick the box to see the image."
+        f"To find cell {object_id} the model sees <b>{side} × {side} pixels</b>, made "
+        f"of {part}. Untick the box to see the image."
     )
 
 

@@ -118,7 +118,8 @@ class ModelView(QObject):
             self.layer = Image(data, name=NAME, rgb=True, **where)
             self._on_layer(self.layer)
             self._insert(self.layer, place)
-            self._desk.say(messages.seen(seen, place.object_id))
+            whole = seen.shape == target.shape[-2:]
+            self._desk.say(messages.seen(seen, place.object_id, whole=whole))
         else:
             self.layer.data = data
             self.layer.scale, self.layer.translate = where["scale"], where["translate"]

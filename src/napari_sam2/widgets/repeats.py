@@ -32,19 +32,21 @@ class Repeats:
 
     def __init__(self, session: Session, target: Target, volume: LabelsVolume) -> None:
         self._session, self._target, self._volume = session, target, volume
-        self._made: dict[Repeat, Repetition] = {}
+        self._made: dict[str, Repetition] = {}
 
     def frames_to_do(self, repeat: Repeat, *, everything: bool) -> int:
         """Return how many planes `run` would do."""
-        return self._open(repeat).frames_to_do(everything=everything)
+        return self._open(repeat.over).frames_to_do(
+            repeat.direction, repeat.frames, everything=everything
+        )
 
     def run(
         self, repeat: Repeat, deeds: Deeds, *, everything: bool
     ) -> Generator[PlaneNews, None, None]:
         """Repeat plane by plane; all of it is one deed."""
-        repetition = self._open(repeat)
+        repetition = self._open(repeat.over)
         before = repetition.undoable
-        running = repetition.run(everything=everything)
+        running = repetition.run(repeat.direction, repeat.frames, everything=everything)
         try:
             for plane in running:
                 yield PlaneNews(
@@ -55,9 +57,9 @@ class Repeats:
             if repetition.undoable != before:
                 deeds.add(self._session, repetition.turn)
 
-    def bring_back(self, repeat: Repeat) -> None:
-        """Have in the image's labels what was repeated before a crash."""
-        self._open(repeat).copy_kept()
+    def bring_back(self, over: str) -> None:
+        """Have in the image's labels what was repeated over an axis before a crash."""
+        self._open(over).copy_kept()
 
     def close(self) -> None:
         """Forget what could be taken back."""
@@ -65,18 +67,16 @@ class Repeats:
             repetition.close()
         self._made.clear()
 
-    def _open(self, repeat: Repeat) -> Repetition:
+    def _open(self, over: str) -> Repetition:
         from napari_sam2.tracking.repeating import Repetition
 
-        if repeat not in self._made:
+        if over not in self._made:
             letters, n_axes = self._target.axes, len(self._target.shape)
-            self._made[repeat] = Repetition(
+            self._made[over] = Repetition(
                 self._session,
-                repeat.over,
+                over,
                 labels=self._volume.array,
                 axes=f"{letters[: n_axes - 2]}YX",
                 lock=self._volume.lock,
-                direction=repeat.direction,
-                frames=repeat.frames,
             )
-        return self._made[repeat]
+        return self._made[over]

@@ -308,7 +308,7 @@ class TrackingEngine:
         session.store.mirror = store
         self._filled.add(target.key[:3])
         for kept in sorted(earlier.path.glob("over_?")):
-            self._repeats_of(request).bring_back(Repeat(over=kept.name[-1]))
+            self._repeats_of(request).bring_back(kept.name[-1])
         return Recovered(
             array=self._volume(request).array, standing=self._after(request, "")
         )
