@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication
 
 from napari_sam2.stacks.drawn import ellipse_mask, polygon_mask
 from napari_sam2.widgets import messages
@@ -230,18 +229,6 @@ def test_a_drawing_that_is_left_in_the_middle_is_none(bench, mouse):
     mouse.drag(ring(24, 30, 12))
     assert list(bench.place.sent) == [(1, 0)]
     assert bench.labels[0, 24, 30] == 1
-
-
-def test_what_was_drawn_is_in_the_script(bench):
-    shapes = shapes_of(bench)
-    shapes.add(nd(SQUARE), shape_type="polygon")
-    shapes.add(nd([(5, 40), (5, 60)], 2), shape_type="path")
-    bench.settle()
-    bench.widget.panel.copy.click()
-    script = QApplication.clipboard().text()
-    compile(script, "script", "exec")
-    assert "session.add_polygon(1, 0, [(9.5, 9.5), (9.5, 29.5)" in script
-    assert "session.add_scribble(1, 2, [(5.0, 40.0), (5.0, 60.0)], 1)" in script
 
 
 def test_hidden_cells_hide_their_drawings(bench):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2.stacks.writing import written_beside
+from napari_sam2.tracking.drawn_prompts import OutlinePrompt, ScribblePrompt
 from napari_sam2.tracking.prompt_json import prompt_from_json
 from napari_sam2.tracking.prompts import BoxPrompt, MaskPrompt, PointPrompt
 from napari_sam2.tracking.saving import read_start
@@ -185,7 +186,13 @@ def _line(entry: Entry) -> str:
 def _prompt(script: Script, prompt: Prompt, entry: Entry) -> None:
     object_id, frame = prompt.object_id, prompt.frame_idx
     again = ", replace=True" if entry.get("replace") else ""
-    if isinstance(prompt, PointPrompt):
+    if isinstance(prompt, OutlinePrompt):
+        corners = list(prompt.vertices)
+        text = f"session.add_{prompt.kind}({object_id}, {frame}, {corners})"
+    elif isinstance(prompt, ScribblePrompt) and not again:
+        path, label = list(prompt.path), prompt.labels[0]
+        text = f"session.add_scribble({object_id}, {frame}, {path}, {label})"
+    elif isinstance(prompt, PointPrompt):
         points, labels = list(prompt.points), list(prompt.labels)
         text = f"session.add_points({object_id}, {frame}, {points}, {labels}{again})"
     elif isinstance(prompt, BoxPrompt) and again:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.utils.transforms import Affine
 
+from napari_sam2.widgets.image_origin import describe
 from napari_sam2.widgets.target import (
     Colour,
     TargetError,
@@ -201,7 +202,13 @@ def picture_target(picture: Picture, viewer: Viewer, followed: int | None) -> Ta
         )
         for other in others
     )
-    return replace(target, colours=colours, level=picture.known_level)
+    held = (np.array(target.held) + 0.5) * picture.step - 0.5
+    return replace(
+        target,
+        colours=colours,
+        level=picture.known_level,
+        found_at=describe(picture.layer, followed, [round(at) for at in held]),
+    )
 
 
 def check_alike(first: Picture, other: Picture) -> None:

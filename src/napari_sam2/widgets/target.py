@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2.widgets.image_origin import describe
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -217,7 +215,6 @@ def make_target(layer: Image | Labels, viewer: Viewer, followed: int | None) -> 
         held=held,
         axes=_letters(layer, followed),
         contrast_limits=contrast_limits(layer),
-        found_at=describe(layer, followed, held),
     )
 
 
