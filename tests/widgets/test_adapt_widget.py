@@ -219,7 +219,7 @@ def texts(combo) -> list[str]:
 
 def test_using_it_opens_the_panel_that_tracks(bench, viewer, monkeypatch, qtbot):
     monkeypatch.setattr(
-        "napari_sam2.widgets.track_widget.TrackingEngine.open",
+        "napari_sam2.widgets.track_widget.SavingEngine.open",
         lambda _self, request, _frame: np.zeros(request.target.shape, np.uint16),
     )
     bench.learn()

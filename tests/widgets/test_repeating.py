@@ -45,6 +45,7 @@ def test_all_volumes_are_filled(volumes, viewer):
     assert volumes.place.index_here == (1, 2)  # back where it began
     assert volumes.status.startswith("<b>Done:</b> 15 frames")
     panel.copy.click()
+    volumes.settle()
     script = QApplication.clipboard().text()
     compile(script, "script", "exec")
     assert "Repetition(session, 'T')" in script

@@ -125,6 +125,8 @@ def test_saved_closed_and_opened_again_with_its_image(
     real.click(0, cells[1][0] + 4, cells[1][1], timeout=PATIENCE)
     assert not real.widget.sessions.unsaved
     viewer.layers["wells"].contrast_limits = (5, 60000)
+    real.widget.panel.new_contrast.click()
+    real.settle()
     real.click(0, cells[1][0] - 4, cells[1][1], timeout=PATIENCE)
     assert real.widget.sessions.unsaved
     assert state.text() == "changes to day one, not saved"
@@ -453,6 +455,8 @@ def test_the_copied_script_makes_the_same_labels(real, viewer, cells, tmp_path, 
     widget.editing.edit("merge", 4, other=3, frames=(4,))
     settle()
     viewer.layers["wells"].contrast_limits = (100.5, 50000.25)
+    real.widget.panel.new_contrast.click()
+    real.settle()
     viewer.dims.set_point(0, 5)
     real.click(5, y, x, timeout=PATIENCE)
     settle()

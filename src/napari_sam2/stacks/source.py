@@ -108,8 +108,9 @@ class ArraySource:
         """Read the part at `index` into an array of its own."""
         part = self._array[index]
         if hasattr(part, "compute"):
-            # One frame on this thread: no pool that keeps other frames alive.
-            part = part.compute(scheduler="synchronous")
+            # One frame on this thread: no pool that keeps other frames alive, and
+            # without dask's global callbacks: napari's cache is for one thread only.
+            part = part.compute(scheduler="synchronous", callbacks=())
         return np.array(part, dtype=self.dtype)
 
     def close(self) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numcodecs import Blosc
 
+from napari_sam2.stacks.source import array_source
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -43,7 +45,7 @@ class LabelPlanes:
         index: Callable[[int], tuple[int, ...]],
     ) -> None:
         self.shape = shape
-        self._data, self._index = data, index
+        self._source, self._index = array_source(data), index
         self._codec = Blosc(cname="zstd", clevel=1, shuffle=Blosc.SHUFFLE)
         self._kept: dict[int, bytes | None] = {}
         self._numbers: dict[int, int] = {}
@@ -55,7 +57,7 @@ class LabelPlanes:
         counts objects makes lists as long as the largest id.
         """
         if frame_idx not in self._kept:
-            plane = self._numbered(np.asarray(self._data[self._index(frame_idx)]))
+            plane = self._numbered(self._source.read(self._index(frame_idx)))
             self._kept[frame_idx] = self._codec.encode(plane) if plane.any() else None
         packed = self._kept[frame_idx]
         if packed is None:

@@ -62,7 +62,8 @@ class AdaptWidget(DockedWidget):
         self._goodbye = weakref.finalize(self, _end, self.worker, self.engine)
         self._goodbye.atexit = False  # Qt is gone by then; the worker has its own way
         self.destroyed.connect(self._goodbye)
-        self.models = ModelPart(self.panel)
+        # Steps of learning are too small for half precision.
+        self.models = ModelPart(self.panel, precision="full")
         self.pairs = PairChoice(napari_viewer, self.panel)
         self.learning = Learning(self.panel, self.worker, self.engine)
         self._counting: Pair | None = None
