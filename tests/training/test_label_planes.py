@@ -35,6 +35,8 @@ def test_only_what_is_asked_for_is_read_and_only_once() -> None:
     read = []
 
     class Recording:
+        shape, dtype = LABELS.shape, LABELS.dtype
+
         def __getitem__(self, index):
             read.append(index)
             return LABELS[index]
