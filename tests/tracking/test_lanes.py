@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from napari_sam2.tracking.frames import with_next
-from napari_sam2.tracking.lanes import choose_lanes, open_lanes
+from napari_sam2.tracking.lanes import choose_lanes, evenly, fair_share, open_lanes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +47,39 @@ def test_side_by_side_is_as_one_by_one(opened: Open, zoom: bool) -> None:
     for a, b in zip(scores_one, scores_many, strict=True):
         for i, score in a.items():
             assert b[i].iou == pytest.approx(score.iou, abs=1e-4)
+
+
+def test_objects_computed_together_are_as_one_by_one(
+    opened: Open, nano: SAM2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together: list[int] = []
+    decode = type(nano).decode
+
+    def noted(self: SAM2, embedding: torch.Tensor, *args: object) -> object:
+        together.append(len(embedding))
+        return decode(self, embedding, *args)
+
+    def run(lanes: int) -> np.ndarray:
+        session = opened(zoom=False, lanes=lanes)
+        for i in range(7):
+            y, x = 8 + 5 * i, 54 - 7 * i
+            # The later ones are prompted later, so their memories are fewer.
+            session.add_box(i + 1, i // 4, (y - 4, x - 4, y + 4, x + 4))
+        list(session.propagate("forward"))
+        return np.asarray(session.labels)
+
+    one = run(1)
+    monkeypatch.setattr(type(nano), "decode", noted)
+    many = run(2)
+    assert max(together) > 1
+    assert len(np.unique(one)) > 4
+    assert np.mean(one != many) < 1e-3  # rounding may turn a pixel at a rim
+
+
+def test_lanes_share_objects_evenly() -> None:
+    assert [fair_share(n, 2) for n in (0, 1, 3, 4, 10, 50)] == [1, 1, 1, 2, 4, 5]
+    assert evenly([3, 1, 4, 1, 5, 9, 2], 3) == [(3, 1), (4, 1, 5), (9, 2)]
+    assert evenly([7], 5) == [(7,)]
 
 
 def test_the_next_frame_is_encoded_once_and_meanwhile(

@@ -15,7 +15,7 @@ from napari_sam2.stacks import FrameReadError
 from napari_sam2.tracking.canvas import Canvas
 from napari_sam2.tracking.earlier_answers import EarlierAnswers
 from napari_sam2.tracking.frames import FrameEncoder, read_ahead, with_next
-from napari_sam2.tracking.lanes import open_lanes
+from napari_sam2.tracking.lanes import fair_share, open_lanes
 from napari_sam2.tracking.lookup import Query, find, find_side_by_side
 from napari_sam2.tracking.memory_bank import closest
 from napari_sam2.tracking.objects import BACKWARD, UNTRACKED
@@ -386,6 +386,7 @@ class Engine:
                 queries,
                 features,
                 beside.lanes,
+                share=fair_share(len(queries), self.lanes),
                 meanwhile=partial(self._encode_next, objects, beside),
             )
         else:

@@ -7,15 +7,20 @@ same time instead, each on a core of its own (docs/performance.md has figures).
 
 from __future__ import annotations
 
+import itertools
+import math
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_sam2.model import SAM2
 
 LARGEST_SIDE = 512  # of the network's input; larger ones share out their steps well
+MOST_TOGETHER = 5  # objects; with more, what they need leaves the cache
 
 
 def choose_lanes(model: SAM2, threads: int | None = None) -> int:
@@ -32,6 +37,29 @@ def choose_lanes(model: SAM2, threads: int | None = None) -> int:
     if not small or model.device.type != "cpu":
         return 1
     return torch.get_num_threads() if threads is None else threads
+
+
+def fair_share(objects: int, lanes: int) -> int:
+    """Return how many objects a lane should compute together.
+
+    Several share the small steps' overhead, but no lane should wait for another; one
+    lane's worth is left for the next frame's picture.
+
+    Parameters
+    ----------
+    objects
+        How many are looked for in a frame.
+    lanes
+        How many threads there are.
+    """
+    return max(1, min(MOST_TOGETHER, math.ceil(objects / (lanes + 1))))
+
+
+def evenly(members: Sequence[int], most: int) -> list[tuple[int, ...]]:
+    """Split a list into as few parts as have at most so many, all about as long."""
+    parts = math.ceil(len(members) / most)
+    ends = [round(len(members) * k / parts) for k in range(parts + 1)]
+    return [tuple(members[a:b]) for a, b in itertools.pairwise(ends)]
 
 
 def computes(model: SAM2, lanes: int) -> str:

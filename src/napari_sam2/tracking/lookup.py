@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from napari_sam2.model import MaskOutput
-from napari_sam2.tracking.batching import in_batches, memory_for_one
+from napari_sam2.tracking.batching import in_batches
+from napari_sam2.tracking.lanes import evenly
 from napari_sam2.tracking.planning import grouped
 
 if TYPE_CHECKING:
@@ -87,11 +88,8 @@ def find(
     MemoryError
         When one object alone does not fit.
     """
-    windows: dict[Window, list[int]] = {}
-    for i, query in enumerate(queries):
-        windows.setdefault(query.window, []).append(i)
     memories: dict[int, FrameMemory] = {}
-    for window, members in windows.items():
+    for window, members in by_window(queries).items():
         made, batch = _find_in_window(
             tracker,
             frame_idx,
@@ -110,9 +108,10 @@ def find_side_by_side(
     features: Callable[[Window], ImageFeatures],
     lanes: Executor,
     *,
+    share: int,
     meanwhile: Callable[[], None],
 ) -> list[FrameMemory]:
-    """Find objects in a frame, each by itself, several at the same time.
+    """Find objects in a frame, several at the same time.
 
     Parameters
     ----------
@@ -120,6 +119,9 @@ def find_side_by_side(
         As in `find`; `features` is asked in this thread.
     lanes
         Where to compute.
+    share
+        Most objects that one lane computes together, at least 1; see
+        `lanes.fair_share`.
     meanwhile
         Called when all is handed in, before waiting for it.
 
@@ -129,14 +131,31 @@ def find_side_by_side(
         When memory is not enough.
     """
 
-    def one(query: Query, seen: ImageFeatures) -> FrameMemory:
-        with memory_for_one():
-            output = tracker.decode(seen, [query.recall], [query.previous])
-            return tracker.remember(frame_idx, query.window, seen, output)[0]
+    def some(group: Sequence[int], seen: ImageFeatures) -> list[FrameMemory]:
+        asked = [queries[i] for i in group]
+        memories, _ = _find_in_window(
+            tracker, frame_idx, asked, lambda: seen, batch=len(asked)
+        )
+        return memories
 
-    tasks = [lanes.submit(one, query, features(query.window)) for query in queries]
+    tasks = {}
+    for window, members in by_window(queries).items():
+        seen = features(window)
+        for group in evenly(members, share):
+            tasks[group] = lanes.submit(some, group, seen)
     meanwhile()
-    return [task.result() for task in tasks]
+    found: dict[int, FrameMemory] = {}
+    for group, task in tasks.items():
+        found.update(zip(group, task.result(), strict=True))
+    return [found[i] for i in range(len(queries))]
+
+
+def by_window(queries: Sequence[Query]) -> dict[Window, list[int]]:
+    """Return which queries look through which window, by their places."""
+    windows: dict[Window, list[int]] = {}
+    for i, query in enumerate(queries):
+        windows.setdefault(query.window, []).append(i)
+    return windows
 
 
 def _find_in_window(
