@@ -3,6 +3,7 @@
     python benchmarks/compare.py                              # tiny at 1024², float32
     python benchmarks/compare.py --objects 1 3 --dtype bfloat16
     python benchmarks/compare.py --memory-frames 240 --only ours meta
+    python benchmarks/compare.py --image-size 512 --only ours meta
 
 Weights are random but seeded (speed does not depend on them). Every implementation runs
 in a process of its own, one after the other, so that each one's memory is its own; the
@@ -57,7 +58,7 @@ MARKS = (20, 60, 240)
 def clicks(count: int, side: int) -> list[tuple[float, float]]:
     """Return (y, x) of clicks on different objects."""
     return [
-        (side * (i % 8 + 1) // 9, side * (7 * i % 9 + 1) // 9 + 4 * (i // 8))
+        (side * (i % 8 + 1) // 9, side * (7 * i % 9 + 1) // 10 + 4 * (i // 8))
         for i in range(count)
     ]
 
@@ -99,6 +100,7 @@ class Ours(Peer):
             device=self.device,
             dtype=self.dtype,
             config=preset(f"sam2.1-{self.args.preset}"),
+            image_size=self.args.image_size,
         )
 
     def open(self) -> None:
@@ -125,6 +127,7 @@ class Meta(Peer):
             META_CONFIGS[self.args.preset],
             str(self.weights / "model.pt"),
             device=str(self.device),
+            hydra_overrides_extra=[f"++model.image_size={self.args.image_size}"],
         )
 
     @torch.inference_mode()
@@ -273,8 +276,8 @@ def measure(
     """Run one implementation in a process of its own; None if it fails."""
     command = [sys.executable, __file__, "--child", name, "--folder", str(frames)]
     command += ["--masks", str(masks), "--objects", str(objects)]
-    for option in ("preset", "side", "dtype", "device", "threads"):
-        command += [f"--{option}", str(getattr(args, option))]
+    for option in ("preset", "side", "image_size", "dtype", "device", "threads"):
+        command += [f"--{option.replace('_', '-')}", str(getattr(args, option))]
     given = dict(os.environ)
     if name == "meta" and args.meta_path:
         given["PYTHONPATH"] = os.pathsep.join(
@@ -336,6 +339,7 @@ def main() -> int:
     )
     parser.add_argument("--preset", default="tiny", choices=list(META_CONFIGS))
     parser.add_argument("--side", type=int, default=1024)
+    parser.add_argument("--image-size", type=int, default=1024, help="of the network")
     parser.add_argument("--objects", type=int, nargs="+", default=[1, 3])
     parser.add_argument("--frames", type=int, default=12)
     parser.add_argument("--memory-frames", type=int, default=0, help="20, 60 or 240")
@@ -362,6 +366,8 @@ def main() -> int:
             )
         elif name == "transformers" and args.preset != "tiny":
             print("transformers is left out: its default is tiny", file=sys.stderr)
+        elif name == "transformers" and args.image_size != 1024:
+            print("transformers is left out: it works at 1024", file=sys.stderr)
         else:
             names.append(name)
     with tempfile.TemporaryDirectory() as root:

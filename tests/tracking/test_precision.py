@@ -61,6 +61,34 @@ def test_masks_in_half_are_those_in_full() -> None:
     assert agreement.mean() > 0.98
 
 
+def test_a_smaller_input_is_another_configuration_of_the_same_weights(
+    tmp_path: Path,
+) -> None:
+    sample = cells_movie(n_frames=3)
+    movie = tmp_path / "movie.tif"
+    tifffile.imwrite(movie, sample.image, photometric="minisblack")
+    frame, y, x = sample.click
+    planes = []
+    for size in (None, 192):
+        model = load_model("nano", device="cpu", image_size=size)
+        assert model.config.image_size == (size or 256)
+        path = tmp_path / f"{size}.sam2.zarr"
+        with Session(model, movie, axes="TYX", path=path) as session:
+            session.add_points(1, frame, [(y, x)])
+            list(session.propagate())
+            planes.append(np.asarray(session.labels) == 1)
+        with Session.open(path, device="cpu") as again:
+            assert again.model.config.image_size == (size or 256)
+    full, small = planes
+    assert (full & small).sum() / (full | small).sum() > 0.8
+    assert (full != small).any()
+
+
+def test_an_input_of_odd_size_is_refused() -> None:
+    with pytest.raises(ValueError, match="multiple of 32, not 500"):
+        load_model("nano", device="cpu", image_size=500)
+
+
 def test_a_session_is_opened_again_in_its_precision(tmp_path: Path) -> None:
     sample = cells_movie(n_frames=3)
     movie = tmp_path / "movie.tif"

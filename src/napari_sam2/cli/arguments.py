@@ -92,6 +92,18 @@ def add_precision_option(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_image_size_option(command: argparse.ArgumentParser) -> None:
+    """Add what says how large the pictures are that a model sees."""
+    command.add_argument(
+        "--image-size",
+        type=int,
+        metavar="PX",
+        help="side that the model resizes pictures to, a multiple of 32; smaller is "
+        "much faster and coarser, such as 512 for the official models "
+        "(default: what it was trained with)",
+    )
+
+
 def add_device_option(command: argparse.ArgumentParser) -> None:
     """Add what says where a model computes."""
     command.add_argument(

@@ -50,7 +50,10 @@ def run(args: argparse.Namespace) -> int:
             f"None of this data is good for {' and '.join(args.tasks)}; give other "
             "--tasks, or pictures or movies with labels."
         )
-    models = {name: load_model(name, device=args.device) for name in args.model}
+    models = {
+        name: load_model(name, device=args.device, image_size=args.image_size)
+        for name in args.model
+    }
     results = Results(models=models, sets=sets, settings=settings)
     if output is not None:  # not after hours of work
         output.mkdir(parents=True, exist_ok=True)

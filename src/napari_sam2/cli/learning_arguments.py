@@ -5,7 +5,11 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from napari_sam2.cli.arguments import add_device_option, add_model_options
+from napari_sam2.cli.arguments import (
+    add_device_option,
+    add_image_size_option,
+    add_model_options,
+)
 
 _EVALUATE_EXAMPLES = """\
 DATA is a folder with pairs like cells_image.tif and cells_labels.tif (pictures, or
@@ -85,6 +89,7 @@ def add_evaluate(commands: Any) -> argparse.ArgumentParser:
         help="for another choice of objects (default: %(default)s)",
     )
     add_device_option(evaluate)
+    add_image_size_option(evaluate)
     evaluate.add_argument(
         "--json", action="store_true", help="print everything as one line of JSON"
     )

@@ -10,6 +10,7 @@ from napari_sam2.cli.arguments import (
     add_device_option,
     add_image_options,
     add_model_options,
+    add_image_size_option,
     add_precision_option,
 )
 from napari_sam2.cli.export_arguments import add_export
@@ -153,6 +154,7 @@ def _add_track(commands: Any) -> argparse.ArgumentParser:
     )
     add_model_options(track)
     add_precision_option(track)
+    add_image_size_option(track)
     track.add_argument(
         "--json",
         action="store_true",

@@ -50,7 +50,12 @@ def run(args: argparse.Namespace) -> int:
             prompts += read_prompts_csv(args.prompts)
         if args.mask_prompts:
             prompts += read_masks(args.mask_prompts, args.mask_frame, stack)
-        model = load_model(args.model, device=args.device, dtype=args.precision)
+        model = load_model(
+            args.model,
+            device=args.device,
+            dtype=args.precision,
+            image_size=args.image_size,
+        )
         if resumed and session_folder is not None:
             session = Session.open(session_folder, model=model, stack=stack)
         else:

@@ -200,6 +200,17 @@ def preset(name: str, *, image_size: int | None = None) -> ModelConfig:
     if config is None:
         msg = f"There is no model named {name!r}; choose one of {', '.join(PRESETS)}."
         raise ValueError(msg)
+    return resized(config, image_size)
+
+
+def resized(config: ModelConfig, image_size: int | None) -> ModelConfig:
+    """Return a configuration for another input side in pixels; None keeps it.
+
+    Raises
+    ------
+    ValueError
+        If the side is not a positive multiple of 32.
+    """
     if image_size is None:
         return config
     if image_size <= 0 or image_size % 32:

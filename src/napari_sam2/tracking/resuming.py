@@ -136,7 +136,12 @@ def reload_model(header: Header, folder: Path, device: str) -> SAM2:
         msg = f"{folder.name} was made with a model from no file; give it as model."
         raise SessionFileError(msg)
     try:
-        model = load_model(header.model, device=device, dtype=header.precision)
+        model = load_model(
+            header.model,
+            device=device,
+            dtype=header.precision,
+            image_size=header.image_size,
+        )
     except (OSError, ValueError) as error:
         msg = (
             f"The model of {folder.name} cannot be loaded ({error}) Give another one "

@@ -51,6 +51,8 @@ class Header:
         Name or file of the model, and its hash.
     precision
         What it computed in, "full" or "half"; see `napari_sam2.load_model`.
+    image_size
+        Side that it resized pictures to, px; None for what it was trained with.
     stack
         Path of the image, or None for an array that was in memory.
     opened_as
@@ -72,6 +74,7 @@ class Header:
     model: str | None
     model_sha256: str
     precision: Precision = "full"
+    image_size: int | None = None
     stack: str | None
     opened_as: dict[str, Any] = field(default_factory=dict)
     shape: tuple[int, int, int]
@@ -89,6 +92,7 @@ def make_header(model: SAM2, stack: Stack, settings: dict[str, Any]) -> Header:
         model=None if origin is None else origin.name,
         model_sha256=weights_sha256(model) if origin is None else origin.sha256,
         precision="half" if model.dtype == torch.bfloat16 else "full",
+        image_size=model.config.image_size,
         stack=None if stack.path is None else str(stack.path),
         opened_as=dict(stack.opened_as),
         shape=stack.shape,
@@ -296,7 +300,9 @@ def read_header(folder: Path) -> Header:
             f"{table.get('version')}, this one knows {VERSION}); update napari-sam2."
         )
         raise SessionFileError(msg)
-    table.setdefault("precision", "full")  # the first editions did not say
+    # The first editions did not say.
+    table.setdefault("precision", "full")
+    table.setdefault("image_size", None)
     names = {item.name for item in fields(Header)}
     try:
         known = {name: table[name] for name in names}
