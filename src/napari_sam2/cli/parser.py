@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 from napari_sam2.cli.arguments import (
     add_device_option,
     add_image_options,
-    add_model_options,
     add_image_size_option,
+    add_model_options,
     add_precision_option,
 )
 from napari_sam2.cli.export_arguments import add_export
