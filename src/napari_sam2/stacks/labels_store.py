@@ -119,7 +119,13 @@ class LabelsStore(Closing):
         """Count the frames."""
         return self.shape[0]
 
-    def write(self, frame_idx: int, plane: NDArray[Any]) -> None:
+    def write(
+        self,
+        frame_idx: int,
+        plane: NDArray[Any],
+        *,
+        before: NDArray[Any] | None = None,
+    ) -> None:
         """Replace the labels of one frame.
 
         Parameters
@@ -128,6 +134,8 @@ class LabelsStore(Closing):
             0 to T - 1.
         plane : ndarray of int or bool
             (Y, X), object ids.
+        before : ndarray, optional
+            What `read` has just returned, so that it is not read once more.
 
         Raises
         ------
@@ -149,7 +157,9 @@ class LabelsStore(Closing):
             plane = _cast(plane, self.dtype)
         with self._lock:
             if self.on_write is not None:
-                self.on_write(frame_idx, np.array(self._array[frame_idx]), plane)
+                if before is None:
+                    before = np.array(self._array[frame_idx])
+                self.on_write(frame_idx, before, plane)
             try:
                 if isinstance(self._array, zarr.Array):
                     _check_there(self._array)

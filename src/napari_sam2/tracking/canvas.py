@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_sam2.tracking.masks import compose, tidy
 from napari_sam2.tracking.results import FrameResult, ObjectScore
@@ -15,6 +15,8 @@ from napari_sam2.tracking.zoom import memory_patch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from numpy.typing import NDArray
 
     from napari_sam2.stacks import LabelsStore
     from napari_sam2.tracking.masks import Patch
@@ -51,8 +53,9 @@ class Canvas:
         patches: Mapping[int, Patch] | None = None,
     ) -> FrameResult:
         """Draw answers over a frame's labels and write them; see `compose`."""
-        result = self.compose(frame_idx, answers, patches)
-        self.store.write(frame_idx, result.labels)
+        before = self.store.read(frame_idx)
+        result = self._composed(frame_idx, answers, patches, before)
+        self.store.write(frame_idx, result.labels, before=before)
         for object_id in answers:
             self.state.note_drawn(object_id, frame_idx)
         return result
@@ -76,9 +79,18 @@ class Canvas:
         patches
             What `patches` made of them, if that is at hand.
         """
+        before = self.store.read(frame_idx)
+        return self._composed(frame_idx, answers, patches, before)
+
+    def _composed(
+        self,
+        frame_idx: int,
+        answers: Mapping[int, FrameMemory],
+        patches: Mapping[int, Patch] | None,
+        before: NDArray[Any],
+    ) -> FrameResult:
         if patches is None:
             patches = self.patches(answers)
-        before = self.store.read(frame_idx)
         objects = self.state.objects
         kept = [
             i for i, o in objects.items() if i not in answers and o.keeps(frame_idx)
