@@ -12,40 +12,33 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from napari_sam2.stacks import FrameReadError
+from napari_sam2.tracking.answering import Answering
 from napari_sam2.tracking.canvas import Canvas
-from napari_sam2.tracking.earlier_answers import EarlierAnswers
-from napari_sam2.tracking.frames import FrameEncoder, read_ahead, with_next
+from napari_sam2.tracking.frames import read_ahead, with_next
 from napari_sam2.tracking.lanes import fair_share, open_lanes
 from napari_sam2.tracking.lookup import Query, find, find_side_by_side
 from napari_sam2.tracking.memory_bank import closest
-from napari_sam2.tracking.objects import BACKWARD, UNTRACKED
-from napari_sam2.tracking.prompts import BoxPrompt
-from napari_sam2.tracking.remaking import Remaker
 from napari_sam2.tracking.results import FrameResult
 from napari_sam2.tracking.selection import Search
-from napari_sam2.tracking.zoom import Zoom
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator, Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
     from concurrent.futures import Executor
 
     import numpy as np
     from numpy.typing import NDArray
 
     from napari_sam2.model import ImageFeatures
-    from napari_sam2.stacks import LabelsStore
     from napari_sam2.tracking.frames import Pixels
     from napari_sam2.tracking.memory_bank import FrameMemory
     from napari_sam2.tracking.objects import TrackedObject
     from napari_sam2.tracking.planning import Pass
     from napari_sam2.tracking.prompts import Prompt
     from napari_sam2.tracking.state import SessionState
-    from napari_sam2.tracking.tracker import Tracker
     from napari_sam2.tracking.windows import Window
 
 Answers: TypeAlias = "dict[int, FrameMemory]"
 
-REFINE_DEPTH = 1
 MOVED_DEPTH = 2
 
 
@@ -66,19 +59,11 @@ class Beside:
 
 
 @dataclass(kw_only=True)
-class Engine:
+class Engine(Answering):
     """The machinery of one session.
 
     Attributes
     ----------
-    frames
-        Reads and encodes frames.
-    tracker
-        Runs the network.
-    store
-        Where labels go.
-    corrections_condition
-        Whether prompts on tracked frames make conditioning frames of them.
     batch
         Most objects computed together; more than one pays on a GPU only.
     lanes
@@ -91,11 +76,7 @@ class Engine:
         Draws answers into the labels.
     """
 
-    frames: FrameEncoder
-    tracker: Tracker
-    store: LabelsStore
     state: SessionState
-    corrections_condition: bool = True
     batch: int = 1
     lanes: int = 1
     moved: set[int] = field(default_factory=set)
@@ -108,23 +89,6 @@ class Engine:
             state=self.state,
             tidies=self.tracker.model.config.dense_prompts,
         )
-
-    @property
-    def zoom(self) -> Zoom:
-        """Who chooses the windows."""
-        return Zoom(frames=self.frames, tracker=self.tracker, store=self.store)
-
-    @property
-    def earlier(self) -> EarlierAnswers:
-        """Who knows what was answered before."""
-        return EarlierAnswers(
-            frames=self.frames, tracker=self.tracker, store=self.store
-        )
-
-    @property
-    def remaker(self) -> Remaker:
-        """Who makes memories again."""
-        return Remaker(frames=self.frames, tracker=self.tracker, store=self.store)
 
     def run(
         self, objects: list[TrackedObject], passes: list[Pass]
@@ -235,118 +199,13 @@ class Engine:
         self.remaker.recent(moved, frame_idx, reverse=reverse, depth=MOVED_DEPTH)
         self.moved.difference_update(o.object_id for o in moved)
 
-    def settle(
-        self, objects: Sequence[TrackedObject], only: Collection[int] | None = None
-    ) -> dict[int, FrameReadError]:
-        """Answer the prompts that have no answer yet; each frame is read once.
-
-        Parameters
-        ----------
-        objects
-            Whose prompts.
-        only
-            Frames to answer in, locked ones too; None for all prompted ones that
-            are not locked.
-
-        Returns
-        -------
-        dict
-            The frames that could not be read.
-        """
-        waiting: dict[int, list[TrackedObject]] = {}
-        for found in objects:
-            asked = found.prompts.keys() - found.locked.keys()
-            if only is not None:
-                asked = (found.prompts.keys() | found.locked.keys()) & set(only)
-            for frame_idx in asked:
-                if found.pending(frame_idx) or self._forgotten(found, frame_idx):
-                    waiting.setdefault(frame_idx, []).append(found)
-        failed = {}
-        for frame_idx in sorted(waiting):
-            try:
-                for found in waiting[frame_idx]:
-                    self._answer(found, frame_idx)
-            except FrameReadError as error:
-                failed[frame_idx] = error
-        return failed
-
-    def _forgotten(self, found: TrackedObject, frame_idx: int) -> bool:
-        """Whether an answer is in the labels but not in memory: another day's."""
-        return self.corrections_condition and frame_idx not in found.bank.conditioning
-
-    def _answer(self, found: TrackedObject, frame_idx: int) -> None:
-        if self._forgotten(found, frame_idx) and found.answered.get(frame_idx):
-            remade = self.remaker.conditioning(found, frame_idx)
-            if remade and not found.pending(frame_idx):
-                return
-            if not remade:
-                found.answered.pop(frame_idx)
-        prompts = found.said(frame_idx)
-        done = found.answered.get(frame_idx, 0)
-        past = UNTRACKED
-        if frame_idx not in found.locked:
-            past = int(found.tracked[frame_idx])
-        recall = previous = logits = None
-        held = found.bank.at(frame_idx)
-        refines = bool(done or (past and self._refines(found, frame_idx)))
-        look = self.zoom.for_prompts(
-            found, frame_idx, held if refines else None, refines=refines
-        )
-        window = look.window
-        if look.afresh:
-            done, refines = 0, False
-        features = self.frames.features(frame_idx, window=window)
-        found.window = window
-        if past != UNTRACKED:
-            reverse = past == BACKWARD
-            self.zoom.rescale(found)
-            self.remaker.recent(
-                [found],
-                frame_idx,
-                reverse=reverse,
-                depth=REFINE_DEPTH,
-                stale_too=True,
-            )
-            recall = found.bank.recall(
-                frame_idx,
-                reverse=reverse,
-                n_frames=self.tracker.n_frames,
-                window=window,
-            )
-            previous = self.earlier.previous(found, frame_idx, reverse=reverse)
-        if refines:
-            logits = self.earlier.logits(found, frame_idx, held, window)
-        memory = self.tracker.answer(
-            frame_idx,
-            window,
-            features,
-            prompts,
-            done=done,
-            recall=recall if recall and recall.memories else None,
-            logits=logits,
-            previous=previous,
-            first_choice=look.choice,
-        )
-        conditioning = (
-            self.corrections_condition
-            or past == UNTRACKED
-            or frame_idx in found.bank.conditioning
-        )
-        found.bank.add(memory, conditioning=conditioning)
-        found.answered[frame_idx] = len(prompts)
-
     def suppose(self, found: TrackedObject, prompt: Prompt) -> NDArray[np.bool_]:
         """Return the (Y, X) mask that `found`, a spare, has after one more prompt."""
         found.add_prompt(prompt, replace=False)
-        self._answer(found, prompt.frame_idx)
+        self.answer(found, prompt.frame_idx)
         memory = found.bank.at(prompt.frame_idx)
         assert memory is not None
         return self.canvas.patch(memory).mask(self.tracker.frame_shape)
-
-    def _refines(self, found: TrackedObject, frame_idx: int) -> bool:
-        """Whether the first prompt goes on from the mask tracked in the frame."""
-        first = found.said(frame_idx)[0]
-        return frame_idx not in found.restarted and not isinstance(first, BoxPrompt)
 
     def look_up(
         self,
