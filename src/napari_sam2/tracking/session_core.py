@@ -367,7 +367,7 @@ class SessionCore(Closing):
                 if self._folder is not None:
                     checksum = zlib.crc32(np.ascontiguousarray(after).tobytes())
                     self._log({"do": "plane", "t": t, "crc": checksum})
-                self._store.write(t, after)
+                self._store.write(t, after, before=before)
         if last:
             self._log({"do": "done"})
 
