@@ -114,6 +114,73 @@ def test_it_goes_on_after_it_was_stopped(trained, volumes, tmp_path):
             Repetition(session, "T")
 
 
+def test_how_sure_each_volume_is(trained, volumes, tmp_path):
+    path = tmp_path / "kept"
+    with (
+        begin(trained, volumes, path=path) as session,
+        Repetition(session, "T") as repetition,
+    ):
+        assert repetition.reviews(1).keys() == {1, 2}
+        assert repetition.reviews(1)[1].prompted.any()
+        assert repetition.reviews(0) == {}
+        for plane in repetition.run():
+            t, z = plane.place
+            for object_id in plane.result.scores:
+                row = repetition.scores.row(object_id, t, z)
+                assert row.area == (repetition.labels[t, z] == object_id).sum()
+        seen = {t: repetition.reviews(t) for t in (0, 2)}
+        for t, objects in seen.items():
+            for object_id, found in objects.items():
+                assert (found.confidence > 0.5).all()
+                assert not found.prompted.any()
+                assert not found.outdated.any()
+                for z in range(Z):
+                    plane = np.array(repetition.labels[t, z])
+                    assert found.area[z] == (plane == object_id).sum()
+        # The plane that was followed over time is judged, not taken for granted.
+        assert seen[0][1].confidence[2] < 1
+        assert repetition.turn(undo=True)
+        assert repetition.reviews(2) == {}
+        assert repetition.turn(undo=False)
+        assert_same(repetition.reviews(2), seen[2])
+    stack = open_stack(volumes, axes="TZYX", fixed={"T": 1})
+    with (
+        Session.open(path, model=trained, stack=stack) as session,
+        Repetition(session, "T") as again,
+    ):
+        assert_same(again.reviews(0), seen[0])
+        session.add_mask(1, 2, truth(1, 2, 1))  # where it is carried from
+        session.preview(2)
+        assert again.reviews(0)[2].outdated.all()
+    scores = path.with_suffix(".sam2.zarr") / "over_T.scores"
+    (scores / "0.npz").write_bytes(b"PK")
+    with (
+        Session.open(path, model=trained, stack=stack) as session,
+        pytest.raises(SessionFileError, match="repeat again to have how sure"),
+    ):
+        Repetition(session, "T")
+
+
+def assert_same(found, expected):
+    assert found.keys() == expected.keys()
+    for object_id, one in expected.items():
+        for name in ("confidence", "area", "flags", "outdated"):
+            same = getattr(found[object_id], name) == getattr(one, name)
+            assert same.all(), (object_id, name)
+
+
+def test_a_stopped_volume_is_to_be_done_again(trained, volumes):
+    with begin(trained, volumes) as session, Repetition(session, "T") as repetition:
+        running = repetition.run()
+        for plane in running:
+            if plane.place == (0, 2) and len(plane.result.scores) == 2:
+                break
+        running.close()
+        found = repetition.reviews(0)
+        assert (~np.isnan(found[1].confidence)).sum() > 0
+        assert (found[1].outdated == ~np.isnan(found[1].confidence)).all()
+
+
 def test_a_correction_of_a_carried_plane_is_repeated(trained, volumes):
     with begin(trained, volumes) as session, Repetition(session, "T") as repetition:
         list(repetition.run())
@@ -122,7 +189,8 @@ def test_a_correction_of_a_carried_plane_is_repeated(trained, volumes):
         session.remove_object(1)
         assert repetition.frames_to_do() == 2 * Z
         list(repetition.run())
-        assert not (np.array(repetition.labels[1]) == 1).any()
+        assert not (np.array(repetition.labels) == 1).any()
+        assert repetition.reviews(0).keys() == {2}
 
 
 def test_cells_that_are_not_there_any_more_are_erased(trained, volumes, monkeypatch):
