@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import socket
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+import zarr
 
 from napari_sam2 import Repetition
 from napari_sam2.model import load_model
@@ -104,14 +111,63 @@ def test_it_goes_on_after_it_was_stopped(trained, volumes, tmp_path):
         rest = list(second.run())
         assert {plane.place[0] for plane in rest} == {done[-1].place[0]}
         assert (np.array(second.labels) == whole.labels).all()
+        with pytest.raises(SessionFileError, match="being repeated already"):
+            Repetition(session, "T")
+        second.close()
         shared = np.zeros((T, Z, SIDE, SIDE), np.uint16)
         with Repetition(session, "T", labels=shared) as third:
             third.copy_kept()
             assert (shared[[0, 2]] == whole.labels[[0, 2]]).all()
             assert third.frames_to_do() == 0
-        (path.with_suffix(".sam2.zarr") / "over_T.json").write_text("[")
+        folder = path.with_suffix(".sam2.zarr")
+        (folder / "over_T.json").write_text("[")
         with pytest.raises(SessionFileError, match="remove it"):
             Repetition(session, "T")
+        assert not (folder / "over_T.lock").exists()
+
+
+def test_one_writes_at_a_time(trained, volumes, tmp_path):
+    with begin(trained, volumes, path=tmp_path / "kept") as session:
+        lock = session.path / "over_T.lock"
+        with Repetition(session, "T") as first:
+            assert lock.exists()
+            with pytest.raises(SessionFileError) as told:
+                Repetition(session, "T")
+            assert str(os.getpid()) in str(told.value)
+            assert str(lock) in str(told.value)
+            next(first.run())  # the one that has it is not disturbed
+        assert not lock.exists()
+        lock.write_text(f"{2**22 + 5} {socket.gethostname()}")  # of a process that died
+        with Repetition(session, "T"):
+            assert lock.read_text().split()[0] == str(os.getpid())
+        child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=-1)
+        try:
+            lock.write_text(f"{child.pid} {socket.gethostname()}")
+            with pytest.raises(SessionFileError, match=f"process {child.pid} on"):
+                Repetition(session, "T")
+        finally:
+            child.communicate(b"")
+        Repetition(session, "T").close()
+
+
+def test_it_goes_along_when_the_session_is_saved_elsewhere(trained, volumes, tmp_path):
+    with (
+        begin(trained, volumes, path=tmp_path / "kept") as session,
+        Repetition(session, "T") as repetition,
+    ):
+        list(repetition.run())
+        labels, old = np.array(repetition.labels), session.path
+        session.save_as(tmp_path / "moved")
+        assert not (session.path / "over_T.lock").exists()
+        shutil.rmtree(old)
+        assert repetition.turn(undo=True)
+        assert not old.exists()
+        list(repetition.run())
+        assert (session.path / "over_T.lock").exists()
+        assert (np.array(repetition.labels) == labels).all()
+        kept = zarr.open_array(str(session.path / "over_T"), mode="r")
+        assert (kept[:] == labels).all()
+    assert not (tmp_path / "moved.sam2.zarr" / "over_T.lock").exists()
 
 
 def test_how_sure_each_volume_is(trained, volumes, tmp_path):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from napari_sam2.tracking.session import Session
 
@@ -41,6 +41,12 @@ def carried_key(session: Session, z: int, ids: Iterable[int]) -> int:
     plane = session.store.read(z)
     mine = np.where(np.isin(plane, list(ids)), plane, 0)
     return zlib.crc32(np.ascontiguousarray(mine).tobytes(), z)
+
+
+def masks_key(session: Session, slices: Mapping[int, list[int]]) -> int:
+    """Return a checksum of all masks that are carried; see `carried_planes`."""
+    keys = [carried_key(session, z, ids) for z, ids in slices.items()]
+    return zlib.crc32(repr(keys).encode())
 
 
 def _area(session: Session, object_id: int, z: int) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import zlib
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,7 @@ import numpy as np
 from napari_sam2.stacks import LabelsStore, StackError, open_labels_store
 from napari_sam2.stacks.closing import Closing
 from napari_sam2.stacks.labels_store import HeldFrames
-from napari_sam2.tracking.carrying import carried_key, carried_planes
+from napari_sam2.tracking.carrying import carried_key, carried_planes, masks_key
 from napari_sam2.tracking.history import History
 from napari_sam2.tracking.planning import check_frames
 from napari_sam2.tracking.prompts import MaskPrompt, PromptError
@@ -85,7 +86,7 @@ class Repetition(Closing):
     StackError
         If there is no such axis, or it is not held.
     SessionFileError
-        If something else lies where labels are kept.
+        If something else lies where labels are kept, or another process has them open.
     """
 
     def __init__(
@@ -116,11 +117,12 @@ class Repetition(Closing):
         self.axes = axes or f"{pair}YX"
         shape = tuple(layout.length(a) for a in f"{pair}YX")
         dtype = session.store.dtype
+        self._make_folder = partial(
+            RepetitionFolder, over=self.over, axes=f"{pair}YX", shape=shape, dtype=dtype
+        )
         self._folder: RepetitionFolder | None = None
         if session.path is not None:
-            self._folder = RepetitionFolder(
-                session.path, self.over, axes=f"{pair}YX", shape=shape, dtype=dtype
-            )
+            self._folder = self._make_folder(session.path)
         self._books = RepetitionBooks(self._n_over, self._n_frames, self._folder)
         kept = np.zeros(shape, dtype) if self._folder is None else self._folder.array
         self.labels: LabelsArray = kept if labels is None else labels
@@ -146,7 +148,8 @@ class Repetition(Closing):
             self._n_over
             for z, ids in slices.items()
             if everything
-            or self._books.keys.get(f"{self._follow}{z}") != self._key(z, ids)
+            or self._books.keys.get(f"{self._follow}{z}")
+            != carried_key(self._session, z, ids)
         )
         walk = self._walk(direction, frames)
         every = self._every_key(slices, walk)
@@ -179,6 +182,7 @@ class Repetition(Closing):
         FrameReadError
             When a plane that is begun from cannot be read.
         """
+        self._go_along()
         slices, walk = carried_planes(self._session), self._walk(direction, frames)
         if not slices:
             msg = "No cell is found where it was prompted; there is nothing to repeat."
@@ -189,7 +193,7 @@ class Repetition(Closing):
             self.copy_base()
             self.scores.keep_carried({i for ids in slices.values() for i in ids})
             for z, ids in slices.items():
-                name, key = f"{self._follow}{z}", self._key(z, ids)
+                name, key = f"{self._follow}{z}", carried_key(self._session, z, ids)
                 if everything or self._books.keys.get(name) != key:
                     yield from self._carry(z, ids)
                     self._books.done(**{name: key})
@@ -197,7 +201,7 @@ class Repetition(Closing):
             for t in self._others():
                 if everything or self._stale(t, every):
                     yield from self._volume(t, slices, walk)
-                    masks = {f"{self.over}{t} masks": self._masks_key(slices)}
+                    masks = {f"{self.over}{t} masks": masks_key(self._session, slices)}
                     self._books.done(**{f"{self.over}{t}": every}, **masks)
         finally:
             self._turned[step] = before, self._books.now()
@@ -228,6 +232,7 @@ class Repetition(Closing):
         source, other = (history.done, history.undone)[:: 1 if undo else -1]
         if not source:
             return None
+        self._go_along()
         step: Step = source.pop()
         for flat, turned in history.planes(step, self._dtype, undo=undo):
             t, z = divmod(flat, self._n_frames)
@@ -252,7 +257,7 @@ class Repetition(Closing):
         session = self._session
         if at == self._at:
             return {i: session.review(i) for i in session.object_ids}
-        masks = self._masks_key(carried_planes(session))
+        masks = masks_key(session, carried_planes(session))
         same = self._books.keys.get(f"{self.over}{at} masks") == masks
         return self.scores.reviews(at, outdated=() if same else None)
 
@@ -269,6 +274,17 @@ class Repetition(Closing):
     def close(self) -> None:
         """Forget what could be taken back; labels stay."""
         self._history.close()
+        if self._folder is not None:
+            self._folder.close()
+
+    def _go_along(self) -> None:
+        """Go on in another folder if the session does."""
+        before, path = self._folder, self._session.path
+        if before is not None and path is not None and path != before.session:
+            self._folder = self._books.folder = self._make_folder(path)
+            if self.labels is before.array:
+                self.labels = self._folder.array
+            before.close()
 
     @property
     def _dtype(self) -> np.dtype[Any]:
@@ -282,17 +298,9 @@ class Repetition(Closing):
     def _walk(self, direction: Direction, frames: Iterable[int] | None) -> _Walk:
         return _Walk(direction=direction, frames=check_frames(frames, self._n_frames))
 
-    def _key(self, z: int, ids: Iterable[int]) -> int:
-        return carried_key(self._session, z, ids)
-
-    def _masks_key(self, slices: Mapping[int, list[int]]) -> int:
-        """Return a checksum of all masks that volumes are made from."""
-        keys = [self._key(z, ids) for z, ids in slices.items()]
-        return zlib.crc32(repr(keys).encode())
-
     def _every_key(self, slices: Mapping[int, list[int]], walk: _Walk) -> int:
         """Return a checksum of all that volumes are made from."""
-        made_from = (self._masks_key(slices), walk.direction, walk.frames)
+        made_from = (masks_key(self._session, slices), walk.direction, walk.frames)
         return zlib.crc32(repr(made_from).encode())
 
     def _stale(self, t: int, every: int) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_sam2.tracking.repetition_scores import RepetitionScores
+from napari_sam2.tracking.session_file import SessionFileError
 
 if TYPE_CHECKING:
     from napari_sam2.tracking.repetition_folder import Keys, RepetitionFolder
@@ -50,11 +51,18 @@ class RepetitionBooks:
         self.keys: Keys = {} if folder is None else dict(folder.keys)
         self.scores = RepetitionScores(n_over, n_frames)
         if folder is not None:
-            tables = folder.read_scores()
             try:
-                self.scores.take(tables)
-            except (KeyError, ValueError) as error:
-                raise folder.damaged_scores from error
+                self._read(folder)
+            except SessionFileError:
+                folder.close()
+                raise
+
+    def _read(self, folder: RepetitionFolder) -> None:
+        tables = folder.read_scores()
+        try:
+            self.scores.take(tables)
+        except (KeyError, ValueError) as error:
+            raise folder.damaged_scores from error
 
     def now(self) -> Books:
         """Return what is known now."""

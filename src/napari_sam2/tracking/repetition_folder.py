@@ -12,6 +12,7 @@ import zarr
 
 from napari_sam2.stacks import LabelsStore
 from napari_sam2.stacks.labels_store import HeldFrames, create_zarr_labels
+from napari_sam2.tracking.folder_lock import take
 from napari_sam2.tracking.session_file import SessionFileError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class RepetitionFolder:
     """Labels of all positions of an axis, ``over_T``.
 
     Beside it are ``over_T.json``, what is done, and ``over_T.scores``, how sure it is:
-    a file for each position.
+    a file for each position; ``over_T.lock`` says which process has it open.
 
     Parameters
     ----------
@@ -46,11 +47,13 @@ class RepetitionFolder:
         The labels.
     keys
         What is done.
+    session
+        The folder of the session.
 
     Raises
     ------
     SessionFileError
-        If something else is there.
+        If something else is there, or another process has it.
     """
 
     def __init__(
@@ -65,14 +68,39 @@ class RepetitionFolder:
         self.path, self._axes = session / f"over_{over}", axes
         self._json = self.path.with_suffix(".json")
         self._scores = self.path.with_suffix(".scores")
-        self.array: zarr.Array[Any]
+        self._lock = self.path.with_suffix(".lock")
+        self.session = session
+        self._take()
+        try:
+            self.array = self._array(shape, dtype)
+            self.keys = self._read_keys()
+        except SessionFileError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let another process have it; everything is on disk already."""
+        self._lock.unlink(missing_ok=True)
+
+    def _take(self) -> None:
+        try:
+            other = take(self._lock)
+        except OSError as error:
+            msg = f"{self.session.name} cannot be written; make room or restore it."
+            raise SessionFileError(msg) from error
+        if other is not None:
+            msg = (
+                f"{self.session.name} is being repeated already ({other}); close it "
+                f"there first, or delete {self._lock} if that is not so."
+            )
+            raise SessionFileError(msg)
+
+    def _array(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> zarr.Array[Any]:
         if not self.path.exists():
             self._json.unlink(missing_ok=True)
             shutil.rmtree(self._scores, ignore_errors=True)
-            self.array = create_zarr_labels(self.path, shape, dtype, axes)
-        else:
-            self.array = self._open(shape, dtype)
-        self.keys = self._read_keys()
+            return create_zarr_labels(self.path, shape, dtype, self._axes)
+        return self._open(shape, dtype)
 
     def store(self, stack: Stack) -> LabelsStore:
         """Return the part of the labels that belongs to a stack."""
