@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import socket
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+import zarr
 
 from napari_sam2 import Repetition
 from napari_sam2.model import load_model
@@ -104,14 +111,130 @@ def test_it_goes_on_after_it_was_stopped(trained, volumes, tmp_path):
         rest = list(second.run())
         assert {plane.place[0] for plane in rest} == {done[-1].place[0]}
         assert (np.array(second.labels) == whole.labels).all()
+        with pytest.raises(SessionFileError, match="being repeated already"):
+            Repetition(session, "T")
+        second.close()
         shared = np.zeros((T, Z, SIDE, SIDE), np.uint16)
         with Repetition(session, "T", labels=shared) as third:
             third.copy_kept()
             assert (shared[[0, 2]] == whole.labels[[0, 2]]).all()
             assert third.frames_to_do() == 0
-        (path.with_suffix(".sam2.zarr") / "over_T.json").write_text("[")
+        folder = path.with_suffix(".sam2.zarr")
+        (folder / "over_T.json").write_text("[")
         with pytest.raises(SessionFileError, match="remove it"):
             Repetition(session, "T")
+        assert not (folder / "over_T.lock").exists()
+
+
+def test_one_writes_at_a_time(trained, volumes, tmp_path):
+    with begin(trained, volumes, path=tmp_path / "kept") as session:
+        lock = session.path / "over_T.lock"
+        with Repetition(session, "T") as first:
+            assert lock.exists()
+            with pytest.raises(SessionFileError) as told:
+                Repetition(session, "T")
+            assert str(os.getpid()) in str(told.value)
+            assert str(lock) in str(told.value)
+            next(first.run())  # the one that has it is not disturbed
+        assert not lock.exists()
+        lock.write_text(f"{2**22 + 5} {socket.gethostname()}")  # of a process that died
+        with Repetition(session, "T"):
+            assert lock.read_text().split()[0] == str(os.getpid())
+        child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=-1)
+        try:
+            lock.write_text(f"{child.pid} {socket.gethostname()}")
+            with pytest.raises(SessionFileError, match=f"process {child.pid} on"):
+                Repetition(session, "T")
+        finally:
+            child.communicate(b"")
+        Repetition(session, "T").close()
+
+
+def test_it_goes_along_when_the_session_is_saved_elsewhere(trained, volumes, tmp_path):
+    with (
+        begin(trained, volumes, path=tmp_path / "kept") as session,
+        Repetition(session, "T") as repetition,
+    ):
+        list(repetition.run())
+        labels, old = np.array(repetition.labels), session.path
+        session.save_as(tmp_path / "moved")
+        assert not (session.path / "over_T.lock").exists()
+        shutil.rmtree(old)
+        assert repetition.turn(undo=True)
+        assert not old.exists()
+        list(repetition.run())
+        assert (session.path / "over_T.lock").exists()
+        assert (np.array(repetition.labels) == labels).all()
+        kept = zarr.open_array(str(session.path / "over_T"), mode="r")
+        assert (kept[:] == labels).all()
+    assert not (tmp_path / "moved.sam2.zarr" / "over_T.lock").exists()
+
+
+def test_how_sure_each_volume_is(trained, volumes, tmp_path):
+    path = tmp_path / "kept"
+    with (
+        begin(trained, volumes, path=path) as session,
+        Repetition(session, "T") as repetition,
+    ):
+        assert repetition.reviews(1).keys() == {1, 2}
+        assert repetition.reviews(1)[1].prompted.any()
+        assert repetition.reviews(0) == {}
+        for plane in repetition.run():
+            t, z = plane.place
+            for object_id in plane.result.scores:
+                row = repetition.scores.row(object_id, t, z)
+                assert row.area == (repetition.labels[t, z] == object_id).sum()
+        seen = {t: repetition.reviews(t) for t in (0, 2)}
+        for t, objects in seen.items():
+            for object_id, found in objects.items():
+                assert (found.confidence > 0.5).all()
+                assert not found.prompted.any()
+                assert not found.outdated.any()
+                for z in range(Z):
+                    plane = np.array(repetition.labels[t, z])
+                    assert found.area[z] == (plane == object_id).sum()
+        # The plane that was followed over time is judged, not taken for granted.
+        assert seen[0][1].confidence[2] < 1
+        assert repetition.turn(undo=True)
+        assert repetition.reviews(2) == {}
+        assert repetition.turn(undo=False)
+        assert_same(repetition.reviews(2), seen[2])
+    stack = open_stack(volumes, axes="TZYX", fixed={"T": 1})
+    with (
+        Session.open(path, model=trained, stack=stack) as session,
+        Repetition(session, "T") as again,
+    ):
+        assert_same(again.reviews(0), seen[0])
+        session.add_mask(1, 2, truth(1, 2, 1))  # where it is carried from
+        session.preview(2)
+        assert again.reviews(0)[2].outdated.all()
+    scores = path.with_suffix(".sam2.zarr") / "over_T.scores"
+    (scores / "0.npz").write_bytes(b"PK")
+    with (
+        Session.open(path, model=trained, stack=stack) as session,
+        pytest.raises(SessionFileError, match="repeat again to have how sure"),
+    ):
+        Repetition(session, "T")
+
+
+def assert_same(found, expected):
+    assert found.keys() == expected.keys()
+    for object_id, one in expected.items():
+        for name in ("confidence", "area", "flags", "outdated"):
+            same = getattr(found[object_id], name) == getattr(one, name)
+            assert same.all(), (object_id, name)
+
+
+def test_a_stopped_volume_is_to_be_done_again(trained, volumes):
+    with begin(trained, volumes) as session, Repetition(session, "T") as repetition:
+        running = repetition.run()
+        for plane in running:
+            if plane.place == (0, 2) and len(plane.result.scores) == 2:
+                break
+        running.close()
+        found = repetition.reviews(0)
+        assert (~np.isnan(found[1].confidence)).sum() > 0
+        assert (found[1].outdated == ~np.isnan(found[1].confidence)).all()
 
 
 def test_a_correction_of_a_carried_plane_is_repeated(trained, volumes):
@@ -122,7 +245,8 @@ def test_a_correction_of_a_carried_plane_is_repeated(trained, volumes):
         session.remove_object(1)
         assert repetition.frames_to_do() == 2 * Z
         list(repetition.run())
-        assert not (np.array(repetition.labels[1]) == 1).any()
+        assert not (np.array(repetition.labels) == 1).any()
+        assert repetition.reviews(0).keys() == {2}
 
 
 def test_cells_that_are_not_there_any_more_are_erased(trained, volumes, monkeypatch):

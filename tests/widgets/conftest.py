@@ -63,6 +63,7 @@ class DiskEngine:
         self.done: list[tuple[str, dict]] = []
         self.undone: list[tuple[str, dict]] = []
         self.repeats: list[object] = []
+        self.elsewhere: dict[tuple[int, int, int], ObjectNews] = {}
         self.looked_at: list[tuple[int, int]] = []
         self.shelved = None
         self.saved: list[object] = []
@@ -93,7 +94,16 @@ class DiskEngine:
             fixed = {*now, *self.masks, *self.locked}
             self.outdated |= {k for k in self.scores if k[0] in ids and k not in fixed}
 
-    STATE = ("prompts", "masks", "names", "scores", "outdated", "locked", "fresh")
+    STATE = (
+        "prompts",
+        "masks",
+        "names",
+        "scores",
+        "outdated",
+        "locked",
+        "fresh",
+        "elsewhere",
+    )
 
     def _state(self, request) -> dict:
         state = {name: getattr(self, name).copy() for name in self.STATE}
@@ -365,7 +375,10 @@ class DiskEngine:
         return [t for t in range(request.target.shape[axis]) if t != held]
 
     def repeat(self, request, repeat, *, everything):
-        """Have the labels of the held position at all others as well."""
+        """Have the labels of the held position at all others as well.
+
+        The further away, the less sure.
+        """
         self._check(request)
         self._begin(request, "repetition")
         self.repeats.append(repeat)
@@ -378,7 +391,30 @@ class DiskEngine:
                 here = request.target.index(frame)
                 there = (*here[:axis], t, *here[axis + 1 :])
                 array[there] = array[here]
-                yield PlaneNews(place=there)
+                sure = 0.9 - 0.1 * abs(t - request.target.held[axis])
+                objects = {
+                    i: ObjectNews(confidence=sure, area=int((array[there] == i).sum()))
+                    for i in {object_id for object_id, _ in self.prompts}
+                }
+                for i, news in objects.items():
+                    self.elsewhere[t, i, frame] = news
+                yield PlaneNews(place=there, objects=objects)
+
+    def repeated(self, request, index):
+        """Say what is known; the axis repeated over is the first one."""
+        self._check()
+        if not self.repeats:
+            return None
+        n_frames = request.target.n_frames
+        found = {}
+        for (t, i, frame), news in self.elsewhere.items():
+            if t == index[0]:
+                review = found.setdefault(i, self._review(-1, n_frames))
+                review.confidence[frame], review.area[frame] = (
+                    news.confidence,
+                    news.area,
+                )
+        return found
 
     def take_masks(self, request, frame_idx, plane, painted=None):
         self._check(request)

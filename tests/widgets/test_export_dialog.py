@@ -27,8 +27,9 @@ from napari_sam2.stacks.davis import read_davis
 from napari_sam2.stacks.sav import read_sav
 from napari_sam2.widgets import export_texts
 from napari_sam2.widgets.export_dialog import USEFUL_FIRST
-from napari_sam2.widgets.export_sources import steps_of
+from napari_sam2.widgets.export_sources import fitting_level, steps_of
 from napari_sam2.widgets.labels_volume import lock_of
+from napari_sam2.widgets.result_layer import LEVEL
 
 DEAF_SECONDS = 0.15
 LEFT = Qt.MouseButton.LeftButton
@@ -327,6 +328,81 @@ def test_other_labels_with_an_axis_that_is_held(viewer, open_bench, qtbot, tmp_p
     dialog.axis.setCurrentIndex(dialog.axis.findData(1))
     hand.write("csv", tmp_path / "depth.csv")
     assert list(pd.read_csv(tmp_path / "depth.csv").frame) == [2]
+
+
+@pytest.fixture
+def coarse(viewer, movie, open_bench, qtbot):
+    """A cell followed at the coarser of two resolutions, three times as coarse."""
+    # Of the same number of pixels, but elsewhere.
+    viewer.add_image(np.zeros((12, 16, 22), np.uint16), name="another")
+    viewer.add_image(
+        [movie, movie[:, ::3, ::3] // 2],
+        name="pyramid",
+        multiscale=True,
+        scale=(30, 0.5, 0.25),
+        translate=(0, 7, 0),
+        units=("s", "um", "um"),
+        contrast_limits=(0, 4000),
+    )
+    bench = open_bench()
+    bench.widget.panel.level.setCurrentIndex(1)
+    bench.settle()
+    assert bench.labels.shape == (12, 16, 22)
+    bench.click(0, 8, 7)
+    bench.widget.follow("forward")
+    bench.settle()
+    return Hand(bench, qtbot)
+
+
+def test_labels_of_a_coarser_level_go_with_its_pixels(coarse, movie, viewer, tmp_path):
+    pixels, labels = movie[:, ::3, ::3] // 2, coarse.bench.labels
+    assert coarse.dialog.image.currentText() == "pyramid"
+    coarse.write("csv", tmp_path / "cells.csv")
+    table = pd.read_csv(tmp_path / "cells.csv")
+    means = [pixels[t][labels[t] > 0].mean() for t in range(12)]
+    assert np.allclose(table.intensity_mean, means, rtol=1e-6)
+    wide = 0.25 * 64 / 22  # so much finer is the finest level
+    assert np.allclose(table.area_scaled, table.area * 1.5 * wide)
+    assert np.allclose(table.x_scaled, table.x * wide)
+    assert set(table.space_unit) == {"micrometer"}
+    coarse.write("background", tmp_path / "cell.tif")
+    kept = tifffile.imread(tmp_path / "cell.tif")
+    assert (kept == np.where(labels > 0, pixels, 0)).all()
+    coarse.write("overlay", tmp_path / "cell.gif")
+    assert "12 frames" in coarse.said
+    coarse.write("cutouts", tmp_path / "cut.tif")
+    assert "12 frames" in coarse.said
+    # Labels of somebody else's, at that level: so does the script.
+    ours = coarse.bench.place.result.layer
+    viewer.add_labels(
+        labels.copy(), name="mine", scale=ours.scale, translate=ours.translate
+    )
+    coarse.dialog.labels.setCurrentIndex(coarse.dialog.labels.findText("mine"))
+    assert coarse.dialog.image.currentText() == "pyramid"
+    coarse.write("csv", tmp_path / "mine.csv")
+    first = (tmp_path / "mine.csv").read_bytes()
+    script = coarse.exporting.script(coarse.bench.place)
+    assert "viewer.layers['pyramid'].data[1]" in script
+    (tmp_path / "mine.csv").unlink()
+    lines = script.splitlines()
+    theirs = [line for line in lines if "session." not in line]
+    exec("\n".join(theirs), {"viewer": viewer})
+    assert (tmp_path / "mine.csv").read_bytes() == first
+
+
+def test_which_level_labels_belong_to():
+    levels = [np.zeros((2, 8, 8)), np.zeros((2, 4, 4)), np.zeros((2, 4, 4))]
+    image = Image(levels, multiscale=True, scale=(1, 0.5, 0.5))
+    labels = Labels(np.zeros((2, 4, 4), int))
+    assert fitting_level(image, labels).level == 1
+    labels.metadata[LEVEL] = 2
+    assert fitting_level(image, labels).level == 2
+    labels.metadata[LEVEL] = 0  # of another image
+    assert fitting_level(image, labels).level == 1
+    assert fitting_level(image, Labels(np.zeros((2, 5, 4), int))) is None
+    assert steps_of((labels, fitting_level(image, labels)), 0)[0] == (1.0, 1.0, 1.0)
+    fine = Labels(np.zeros((2, 8, 8), int))
+    assert steps_of((fine, fitting_level(image, fine)), 0)[0] == (1.0, 0.5, 0.5)
 
 
 def test_one_picture_in_colours(viewer, open_bench, qtbot, tmp_path):

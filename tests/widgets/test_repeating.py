@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from qtpy.QtCore import QPoint
 from qtpy.QtWidgets import QApplication
 
-from napari_sam2.widgets.engine import FramePrompts, ModelChoice, Repeat, Request
+from napari_sam2.widgets import messages
+from napari_sam2.widgets.engine import (
+    FramePrompts,
+    ModelChoice,
+    ObjectNews,
+    Repeat,
+    Request,
+)
+from napari_sam2.widgets.heat_strip import GUTTER, NOT_HERE
 from napari_sam2.widgets.target import Target
 from napari_sam2.widgets.tracking_engine import TrackingEngine
 
@@ -57,6 +68,85 @@ def test_all_volumes_are_filled(volumes, viewer):
     assert len(volumes.place.prompts.points.data) == 1
     assert not volumes.labels[[0, 2]].any()
     assert volumes.labels[1].any()
+
+
+def frames_and_lowest(bench, object_id=1):
+    table = bench.widget.panel.objects
+    row = table.object_ids.index(object_id)
+    return [table.item(row, column).text() for column in (2, 3, 4)]
+
+
+def go_to_volume(bench, viewer, t):
+    viewer.dims.set_point(0, float(t))
+    bench.settle()
+
+
+def test_table_and_strip_show_the_volume_at_the_slider(volumes, viewer):
+    panel, strip = volumes.widget.panel, volumes.widget.panel.strip
+    panel.repeat.setCurrentIndex(1)
+    volumes.click(1, 2, 20, 30)
+    volumes.widget.follow("both")
+    volumes.settle()
+    assert frames_and_lowest(volumes) == ["1", "5", "0.90"]
+    go_to_volume(volumes, viewer, 2)
+    assert frames_and_lowest(volumes) == ["–", "5", "0.80"]
+    # A click in the strip goes to the frame of this volume.
+    strip.chosen.emit(4, 1)
+    volumes.settle()
+    assert volumes.place.index_here == (2, 4)
+    assert "0.80" in words_in(strip, 4)
+    volumes.widget.undo()
+    volumes.settle()
+    assert frames_and_lowest(volumes) == ["–", "–", "–"]
+    assert strip.hint == NOT_HERE
+    assert "not followed yet" in words_in(strip, 4)
+    go_to_volume(volumes, viewer, 1)
+    assert frames_and_lowest(volumes) == ["1", "5", "0.90"]
+    assert "0.90" in words_in(strip, 4)
+    volumes.widget.redo()
+    go_to_volume(volumes, viewer, 0)
+    assert frames_and_lowest(volumes) == ["–", "5", "0.80"]
+
+
+def words_in(strip, frame):
+    """Say what the strip tells of the first cell in one of five frames."""
+    width = strip.viewport().width() - GUTTER
+    return strip.words_at(QPoint(GUTTER + int((frame + 0.5) * width / 5), 3))
+
+
+def test_volumes_are_seen_while_they_fill(volumes, viewer, qtbot):
+    panel = volumes.widget.panel
+    panel.watch.setChecked(False)
+    panel.repeat.setCurrentIndex(1)
+    volumes.click(1, 2, 20, 30)
+    volumes.engine.elsewhere[2, 1, 3] = ObjectNews(confidence=0.2, area=7)  # earlier
+    volumes.engine.seconds = 0.2
+    volumes.widget.follow("both")
+    run = volumes.widget.following.run
+    qtbot.waitUntil(lambda: (0, 0) in run.planes or run.latest_plane, timeout=10000)
+    viewer.dims.set_point(0, 0.0)
+    qtbot.waitUntil(lambda: frames_and_lowest(volumes)[1] in "1234", timeout=2000)
+    assert "not followed yet" in words_in(panel.strip, 4)
+    viewer.dims.set_point(0, 2.0)
+    assert panel.strip.hint == NOT_HERE
+    qtbot.waitUntil(lambda: "0.20" in words_in(panel.strip, 3), timeout=2000)
+    assert volumes.widget.following.run is not None
+    volumes.settle()
+    assert frames_and_lowest(volumes) == ["–", "5", "0.80"]
+
+
+def test_doubtful_frames_of_the_volume_are_gone_to(volumes, viewer):
+    volumes.widget.panel.repeat.setCurrentIndex(1)
+    volumes.click(1, 2, 20, 30)
+    volumes.widget.follow("both")
+    volumes.settle()
+    volumes.engine.elsewhere[2, 1, 3] = ObjectNews(confidence=0.2, area=7)
+    volumes.place.go_to(0)
+    volumes.widget.reviewing.next_doubtful()
+    assert volumes.status == messages.NO_DOUBT
+    go_to_volume(volumes, viewer, 2)
+    volumes.widget.reviewing.next_doubtful()
+    assert volumes.place.index_here == (2, 3)
 
 
 def test_without_being_asked_nothing_is_repeated(volumes):
@@ -113,8 +203,10 @@ def test_the_real_engine_repeats_undoes_and_recovers(tmp_path):
     engine = TrackingEngine(shelf=tmp_path)
     labels = engine.open(request, 1)
     list(engine.propagate(request, "both", None, everything=False))
+    assert engine.repeated(request, (0, 1)) is None
     assert engine.planes_to_repeat(request, repeat, everything=False) == 3 + 2 * 3
-    places = {p.place for p in engine.repeat(request, repeat, everything=False)}
+    planes = list(engine.repeat(request, repeat, everything=False))
+    places = {p.place for p in planes}
     assert places == {(t, z) for t in (0, 2) for z in range(3)} | {(1, 1)}
     assert labels.any(axis=(2, 3)).all()
     assert engine.planes_to_repeat(request, repeat, everything=False) == 0
@@ -123,6 +215,13 @@ def test_the_real_engine_repeats_undoes_and_recovers(tmp_path):
     assert labels[1].any()
     assert engine.turn(request, undo=False).what == "repetition over T"
     done = labels.copy()
+    known = engine.repeated(request, (2, 0))[1]
+    assert (known.area == (done[2] == 1).sum(axis=(1, 2))).all()
+    told = {p.place: p.objects[1] for p in planes if p.place[0] == 2}
+    assert [told[2, z].area for z in range(3)] == known.area.tolist()
+    sure = [told[2, z].confidence for z in range(3)]
+    assert sure == pytest.approx(known.confidence, abs=0.05)
+    assert not known.outdated.any()
     assert done.any(axis=(2, 3)).all()
     engine.close()
     # Another day, on the same image.
@@ -130,5 +229,18 @@ def test_the_real_engine_repeats_undoes_and_recovers(tmp_path):
     bare = Request(model=request.model, target=request.target)
     recovered = engine.recover(bare, engine.earlier(bare))
     assert (recovered.array == done).all()
+    again = engine.repeated(bare, (2, 0))[1]
+    assert (again.confidence == known.confidence).all()
     assert engine.planes_to_repeat(request, repeat, everything=False) == 0
+    # A click in one of the other volumes leaves what else was found there.
+    elsewhere = Request(
+        model=request.model,
+        target=replace(request.target, held=(2, 0, 0, 0)),
+        prompts={(2, 0): FramePrompts(points=((80.0, 20.0),), labels=(1,))},
+    )
+    engine.preview(elsewhere, 0)
+    labels = engine.open(elsewhere, 0)
+    assert (labels[2, 0] == 2).any()
+    assert ((labels == 1) == (done == 1))[labels != 2].all()
+    assert engine.repeated(elsewhere, (1, 0)) is None
     engine.close()

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from napari_sam2.tracking import FrameResult, Session
     from napari_sam2.tracking.planning import Direction
-    from napari_sam2.tracking.repeating import PlaneResult, Repetition
+    from napari_sam2.tracking.repeating import Repetition
+    from napari_sam2.tracking.results import PlaneResult
 
 Result = TypeVar("Result")
 

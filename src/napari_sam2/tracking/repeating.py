@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import zlib
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,10 +19,14 @@ import numpy as np
 from napari_sam2.stacks import LabelsStore, StackError, open_labels_store
 from napari_sam2.stacks.closing import Closing
 from napari_sam2.stacks.labels_store import HeldFrames
+from napari_sam2.tracking.carrying import carried_key, carried_planes, masks_key
 from napari_sam2.tracking.history import History
 from napari_sam2.tracking.planning import check_frames
 from napari_sam2.tracking.prompts import MaskPrompt, PromptError
+from napari_sam2.tracking.repetition_books import RepetitionBooks
 from napari_sam2.tracking.repetition_folder import RepetitionFolder
+from napari_sam2.tracking.repetition_scores import OVER
+from napari_sam2.tracking.results import PlaneResult
 from napari_sam2.tracking.session import Session
 
 if TYPE_CHECKING:
@@ -32,27 +37,10 @@ if TYPE_CHECKING:
     from napari_sam2.stacks.labels_store import LabelsArray
     from napari_sam2.tracking.history import Step
     from napari_sam2.tracking.planning import Direction
-    from napari_sam2.tracking.repetition_folder import Keys
-    from napari_sam2.tracking.results import FrameResult
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlaneResult:
-    """One plane of a repetition that was done.
-
-    Attributes
-    ----------
-    place
-        Where its labels are in `Repetition.labels`: an index for each axis but Y and X.
-    result
-        Its labels and scores; `frame_idx` counts along the axis that was followed.
-    again
-        Whether the plane was there before, and was now reached from the other side.
-    """
-
-    place: tuple[int, ...]
-    result: FrameResult
-    again: bool = False
+    from napari_sam2.tracking.repetition_books import Books
+    from napari_sam2.tracking.repetition_scores import RepetitionScores
+    from napari_sam2.tracking.review import ObjectReview
+    from napari_sam2.tracking.scores import ScoreTable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,13 +78,15 @@ class Repetition(Closing):
         All labels, in the order of the image's axes.
     axes
         Their letters, such as ``"TZYX"``.
+    over
+        Letter of the axis that it is repeated over.
 
     Raises
     ------
     StackError
         If there is no such axis, or it is not held.
     SessionFileError
-        If something else lies where labels are kept.
+        If something else lies where labels are kept, or another process has them open.
     """
 
     def __init__(
@@ -122,19 +112,25 @@ class Repetition(Closing):
         self._at = layout.fixed[self.over]
         self._n_over, self._n_frames = layout.length(self.over), layout.n_frames
         self._lock, self._history = lock, History()
-        self._turned: dict[Step, tuple[Keys, Keys]] = {}
+        self._turned: dict[Step, tuple[Books, Books]] = {}
         pair = "".join(a for a in layout.axes if a in (self.over, self._follow))
         self.axes = axes or f"{pair}YX"
         shape = tuple(layout.length(a) for a in f"{pair}YX")
         dtype = session.store.dtype
+        self._make_folder = partial(
+            RepetitionFolder, over=self.over, axes=f"{pair}YX", shape=shape, dtype=dtype
+        )
         self._folder: RepetitionFolder | None = None
         if session.path is not None:
-            self._folder = RepetitionFolder(
-                session.path, self.over, axes=f"{pair}YX", shape=shape, dtype=dtype
-            )
-        self._keys: Keys = {} if self._folder is None else dict(self._folder.keys)
+            self._folder = self._make_folder(session.path)
+        self._books = RepetitionBooks(self._n_over, self._n_frames, self._folder)
         kept = np.zeros(shape, dtype) if self._folder is None else self._folder.array
         self.labels: LabelsArray = kept if labels is None else labels
+
+    @property
+    def scores(self) -> RepetitionScores:
+        """How sure each plane is."""
+        return self._books.scores
 
     def frames_to_do(
         self,
@@ -147,11 +143,13 @@ class Repetition(Closing):
 
         A plane that is followed over the axis first, and in its volume then, is two.
         """
-        slices = self._slices()
+        slices = carried_planes(self._session)
         carried = sum(
             self._n_over
             for z, ids in slices.items()
-            if everything or self._keys.get(f"{self._follow}{z}") != self._key(z, ids)
+            if everything
+            or self._books.keys.get(f"{self._follow}{z}")
+            != carried_key(self._session, z, ids)
         )
         walk = self._walk(direction, frames)
         every = self._every_key(slices, walk)
@@ -184,26 +182,29 @@ class Repetition(Closing):
         FrameReadError
             When a plane that is begun from cannot be read.
         """
-        slices, walk = self._slices(), self._walk(direction, frames)
+        self._go_along()
+        slices, walk = carried_planes(self._session), self._walk(direction, frames)
         if not slices:
             msg = "No cell is found where it was prompted; there is nothing to repeat."
             raise PromptError(msg)
-        before = dict(self._keys)
+        before = self._books.now()
         step = self._history.begin(f"repetition over {self.over}", {})
         try:
             self.copy_base()
+            self.scores.keep_carried({i for ids in slices.values() for i in ids})
             for z, ids in slices.items():
-                name, key = f"{self._follow}{z}", self._key(z, ids)
-                if everything or self._keys.get(name) != key:
+                name, key = f"{self._follow}{z}", carried_key(self._session, z, ids)
+                if everything or self._books.keys.get(name) != key:
                     yield from self._carry(z, ids)
-                    self._done(name, key)
+                    self._books.done(**{name: key})
             every = self._every_key(slices, walk)
             for t in self._others():
                 if everything or self._stale(t, every):
                     yield from self._volume(t, slices, walk)
-                    self._done(f"{self.over}{t}", every)
+                    masks = {f"{self.over}{t} masks": masks_key(self._session, slices)}
+                    self._books.done(**{f"{self.over}{t}": every}, **masks)
         finally:
-            self._turned[step] = before, dict(self._keys)
+            self._turned[step] = before, self._books.now()
             if not step.frames and step in self._history.done:
                 self._history.done.remove(step)
 
@@ -231,6 +232,7 @@ class Repetition(Closing):
         source, other = (history.done, history.undone)[:: 1 if undo else -1]
         if not source:
             return None
+        self._go_along()
         step: Step = source.pop()
         for flat, turned in history.planes(step, self._dtype, undo=undo):
             t, z = divmod(flat, self._n_frames)
@@ -238,9 +240,26 @@ class Repetition(Closing):
             store.on_write = None
             store.write(z, turned(store.read(z)))
         other.append(step)
-        self._keys = dict(self._turned[step][0 if undo else 1])
-        self._keep_keys()
+        self._books.restore(self._turned[step][0 if undo else 1])
         return step.name
+
+    def reviews(self, at: int) -> dict[int, ObjectReview]:
+        """Return what is known of each object in all frames of a volume.
+
+        Where the session itself is that is what it says. Elsewhere nobody prompted or
+        locked; what is to be repeated again is outdated.
+
+        Parameters
+        ----------
+        at
+            Position along `over`.
+        """
+        session = self._session
+        if at == self._at:
+            return {i: session.review(i) for i in session.object_ids}
+        masks = masks_key(session, carried_planes(session))
+        same = self._books.keys.get(f"{self.over}{at} masks") == masks
+        return self.scores.reviews(at, outdated=() if same else None)
 
     def copy_kept(self) -> None:
         """Have in `labels` what was kept on disk before, as after a crash."""
@@ -255,6 +274,17 @@ class Repetition(Closing):
     def close(self) -> None:
         """Forget what could be taken back; labels stay."""
         self._history.close()
+        if self._folder is not None:
+            self._folder.close()
+
+    def _go_along(self) -> None:
+        """Go on in another folder if the session does."""
+        before, path = self._folder, self._session.path
+        if before is not None and path is not None and path != before.session:
+            self._folder = self._books.folder = self._make_folder(path)
+            if self.labels is before.array:
+                self.labels = self._folder.array
+            before.close()
 
     @property
     def _dtype(self) -> np.dtype[Any]:
@@ -268,47 +298,24 @@ class Repetition(Closing):
     def _walk(self, direction: Direction, frames: Iterable[int] | None) -> _Walk:
         return _Walk(direction=direction, frames=check_frames(frames, self._n_frames))
 
-    def _slices(self) -> dict[int, list[int]]:
-        """Say in which plane each object is followed over the axis.
-
-        That is the one, of those it was prompted in, where it is largest.
-        """
-        session = self._session
-        prompted: dict[int, set[int]] = {}
-        for prompt in session.prompts:
-            prompted.setdefault(prompt.object_id, set()).add(prompt.frame_idx)
-        slices: dict[int, list[int]] = {}
-        for object_id, frames in prompted.items():
-            areas = {z: self._area(object_id, z) for z in sorted(frames)}
-            best = max(areas, key=lambda z: areas[z])
-            if areas[best]:
-                slices.setdefault(best, []).append(object_id)
-        return dict(sorted(slices.items()))
-
-    def _area(self, object_id: int, z: int) -> int:
-        plane = self._session.store.read(z)
-        return int(np.count_nonzero(plane == object_id))
-
-    def _key(self, z: int, ids: Iterable[int]) -> int:
-        """Return a checksum of the masks that are carried from a plane."""
-        plane = self._session.store.read(z)
-        mine = np.where(np.isin(plane, list(ids)), plane, 0)
-        return zlib.crc32(np.ascontiguousarray(mine).tobytes(), z)
-
     def _every_key(self, slices: Mapping[int, list[int]], walk: _Walk) -> int:
         """Return a checksum of all that volumes are made from."""
-        keys = [self._key(z, ids) for z, ids in slices.items()]
-        return zlib.crc32(repr((keys, walk.direction, walk.frames)).encode())
+        made_from = (masks_key(self._session, slices), walk.direction, walk.frames)
+        return zlib.crc32(repr(made_from).encode())
 
     def _stale(self, t: int, every: int) -> bool:
-        return self._keys.get(f"{self.over}{t}") != every
+        return self._books.keys.get(f"{self.over}{t}") != every
 
     def _carry(self, z: int, ids: Iterable[int]) -> Generator[PlaneResult, None, None]:
         """Follow masks of one plane over the further axis."""
         plane = self._session.store.read(z)
         stack = self._session.stack.turned(self.over, {self._follow: z})
         masks = [MaskPrompt.from_array(i, self._at, plane == i) for i in ids]
-        yield from self._follow_masks(stack, masks, _Walk(direction="both"))
+        table = self.scores.begin_over(z, ids)
+        try:
+            yield from self._follow_masks(stack, masks, _Walk(direction="both"), table)
+        finally:
+            self._books.keep_scores(OVER)
 
     def _volume(
         self, t: int, slices: Mapping[int, list[int]], walk: _Walk
@@ -316,7 +323,10 @@ class Repetition(Closing):
         """Follow what was carried to another volume through its planes."""
         stack = self._volume_stack(t)
         store = self._store(stack)
-        masks, absent = [], []
+        carried = {i for ids in slices.values() for i in ids}
+        # Objects that an earlier run found here, and that are no more.
+        absent = [i for i in self.scores.drawn_at(t) if i not in carried]
+        masks = []
         for z, ids in slices.items():
             plane = store.read(z)
             for object_id in ids:
@@ -325,6 +335,7 @@ class Repetition(Closing):
                     masks.append(MaskPrompt.from_array(object_id, z, mask))
                 else:
                     absent.append(object_id)
+        table = self.scores.begin_volume(t, absent)
         if absent:  # an earlier run may have seen them here
             for z in range(len(store)):
                 plane = store.read(z)
@@ -332,14 +343,18 @@ class Repetition(Closing):
                 if gone.any():
                     plane[gone] = 0
                     store.write(z, plane)
-        if masks:
-            yield from self._follow_masks(stack, masks, walk)
+        try:
+            if masks:
+                yield from self._follow_masks(stack, masks, walk, table)
+        finally:
+            self._books.keep_scores(str(t))
 
     def _follow_masks(
         self,
         stack: Stack,
         masks: list[MaskPrompt],
         walk: _Walk,
+        table: ScoreTable,
     ) -> Generator[PlaneResult, None, None]:
         session, store = self._session, self._store(stack)
         with open_labels_store(stack.shape, dtype=self._dtype) as own:
@@ -353,20 +368,13 @@ class Repetition(Closing):
                 with contextlib.closing(running) as results:
                     for result in results:
                         t, letters = result.frame_idx, self.axes[:-2]
+                        table.take_from(sub.scores, t, result.scores)
                         place = stack.layout.position(t, letters)
                         yield PlaneResult(place=place, result=result, again=t in seen)
                         seen.add(t)
 
     def _volume_stack(self, t: int) -> Stack:
         return self._session.stack.turned(self._follow, {self.over: t})
-
-    def _done(self, name: str, key: int) -> None:
-        self._keys[name] = key
-        self._keep_keys()
-
-    def _keep_keys(self) -> None:
-        if self._folder is not None:
-            self._folder.write_keys(self._keys)
 
     def _store(self, stack: Stack) -> LabelsStore:
         """Return where a stack's labels go; what is written there can be taken back."""

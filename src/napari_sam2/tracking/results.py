@@ -91,6 +91,25 @@ class FrameResult:
     error: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class PlaneResult:
+    """One plane of a repetition that was done.
+
+    Attributes
+    ----------
+    place
+        Where its labels are in `Repetition.labels`: an index for each axis but Y and X.
+    result
+        Its labels and scores; `frame_idx` counts along the axis that was followed.
+    again
+        Whether the plane was there before, and was now reached from the other side.
+    """
+
+    place: tuple[int, ...]
+    result: FrameResult
+    again: bool = False
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Seen:
     """The picture that the network gets of a frame, or of the part around an object.

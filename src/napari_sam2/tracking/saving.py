@@ -64,7 +64,7 @@ def move_session(
     try:
         shutil.rmtree(part, ignore_errors=True)
         part.parent.mkdir(parents=True, exist_ok=True)
-        ignored = shutil.ignore_patterns(LOCK, "*.partial")
+        ignored = shutil.ignore_patterns(LOCK, "*.lock", "*.partial")
         shutil.copytree(folder.path, part, ignore=ignored, copy_function=shutil.copy2)
         if place.exists():
             shutil.rmtree(old, ignore_errors=True)

@@ -131,6 +131,13 @@ class ScoreTable:
                 reverse=reverse,
             )
 
+    def take_from(
+        self, other: ScoreTable, frame_idx: int, object_ids: Iterable[int]
+    ) -> None:
+        """Put down what another table of as many frames says of objects in a frame."""
+        for object_id in object_ids:
+            self._of(object_id)[frame_idx] = other._of(object_id)[frame_idx]
+
     def forget(self, object_id: int, frames: Iterable[int] | None = None) -> None:
         """Drop an object's rows, all or those of some frames; unknown ones are none."""
         if frames is None:

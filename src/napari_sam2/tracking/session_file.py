@@ -10,22 +10,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-import socket
 from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import psutil
 import torch
 import zarr
 
 from napari_sam2.model import weights_sha256
 from napari_sam2.stacks import FrameReadError, LabelsStore
 from napari_sam2.stacks.labels_store import create_zarr_labels
+from napari_sam2.tracking.folder_lock import holder, take
 
 if TYPE_CHECKING:
     from napari_sam2.model import SAM2, Precision
@@ -354,28 +352,16 @@ def _dtype(name: str) -> np.dtype[Any]:
 
 def is_open(folder: Path) -> bool:
     """Whether a process has a session open."""
-    return _holder(folder) is not None
-
-
-def _holder(folder: Path) -> str | None:
-    """Return which living process has a session open, in words, or None."""
-    try:
-        pid, host = (folder / LOCK).read_text(encoding="utf-8").split()
-        if host == socket.gethostname() and not psutil.pid_exists(int(pid)):
-            return None
-    except (OSError, ValueError):
-        return None
-    return f"process {pid} on {host}"
+    return holder(folder / LOCK) is not None
 
 
 def _take(folder: Path) -> None:
     """Note that this process has the session open, unless another one has."""
     lock = folder / LOCK
-    holder = _holder(folder)
-    if holder is not None:
+    other = take(lock)
+    if other is not None:
         msg = (
-            f"{folder.name} is open already ({holder}); close it there first, or "
+            f"{folder.name} is open already ({other}); close it there first, or "
             f"delete {lock} if that is not so."
         )
         raise SessionFileError(msg)
-    lock.write_text(f"{os.getpid()} {socket.gethostname()}", encoding="utf-8")

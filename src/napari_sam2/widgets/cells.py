@@ -22,8 +22,38 @@ if TYPE_CHECKING:
 HALF = 0.5
 
 
+Volume = tuple[int, ...]
+"""Where the axes of an image stand that are neither followed nor Y and X."""
+
+
+class _Known:
+    """What is known of one cell in the T frames of one volume; see `Cell`."""
+
+    def __init__(self, n_frames: int) -> None:
+        self.prompts = 0
+        self.clear(n_frames)
+
+    def clear(self, n_frames: int) -> None:
+        """Know nothing; clicks stay."""
+        self.confidence = np.full(n_frames, np.nan, np.float32)
+        self.area = np.zeros(n_frames, np.int32)
+        self.flags = np.zeros(n_frames, np.uint8)
+        self.prompted, self.locked, self.outdated = np.zeros((3, n_frames), np.bool_)
+
+    def take(self, review: ObjectReview) -> None:
+        """Know what the engine knows."""
+        self.confidence, self.area = review.confidence, review.area
+        self.flags, self.prompted = review.flags, review.prompted
+        self.locked, self.outdated = review.locked, review.outdated
+
+    @property
+    def unknown(self) -> bool:
+        """Whether nothing was found out."""
+        return bool(np.isnan(self.confidence).all())
+
+
 class Cell:
-    """One cell.
+    """One cell, as it is in the volume that is shown.
 
     Parameters
     ----------
@@ -32,31 +62,60 @@ class Cell:
 
     Attributes
     ----------
-    prompts : int
-        Clicks, drawings and painted masks.
     name : str
         What the user calls it; may be empty.
     hidden : bool
         Whether it is left out of the picture.
-    confidence : ndarray
-        (T,) float32 in [0, 1]; NaN where nothing is known.
-    area : ndarray
-        (T,) int32, pixels.
-    flags : ndarray
-        (T,) uint8, bits of `FLAG_WORDS`.
-    prompted, locked, outdated : ndarray
-        (T,) bool; see `napari_sam2.tracking.review.ObjectReview`.
+    shown : tuple of int
+        The volume that all else is about.
     """
 
     def __init__(self, n_frames: int) -> None:
-        self.prompts, self.name, self.hidden = 0, "", False
-        self._clear(n_frames)
+        self.name, self.hidden = "", False
+        self.shown: Volume = ()
+        self._n_frames = n_frames
+        self._volumes: dict[Volume, _Known] = {}
 
-    def _clear(self, n_frames: int) -> None:
-        self.confidence = np.full(n_frames, np.nan, np.float32)
-        self.area = np.zeros(n_frames, np.int32)
-        self.flags = np.zeros(n_frames, np.uint8)
-        self.prompted, self.locked, self.outdated = np.zeros((3, n_frames), np.bool_)
+    def at(self, volume: Volume) -> _Known:
+        """Return what is known in a volume, to be changed."""
+        if volume not in self._volumes:
+            self._volumes[volume] = _Known(self._n_frames)
+        return self._volumes[volume]
+
+    @property
+    def prompts(self) -> int:
+        """Clicks, drawings and painted masks."""
+        return self.at(self.shown).prompts
+
+    @property
+    def confidence(self) -> NDArray[np.float32]:
+        """(T,) in [0, 1]; NaN where nothing is known."""
+        return self.at(self.shown).confidence
+
+    @property
+    def area(self) -> NDArray[np.int32]:
+        """(T,) pixels."""
+        return self.at(self.shown).area
+
+    @property
+    def flags(self) -> NDArray[np.uint8]:
+        """(T,) bits of `FLAG_WORDS`."""
+        return self.at(self.shown).flags
+
+    @property
+    def prompted(self) -> NDArray[np.bool_]:
+        """(T,); see `napari_sam2.tracking.review.ObjectReview`, as the next two."""
+        return self.at(self.shown).prompted
+
+    @property
+    def locked(self) -> NDArray[np.bool_]:
+        """(T,) where it stays as it is."""
+        return self.at(self.shown).locked
+
+    @property
+    def outdated(self) -> NDArray[np.bool_]:
+        """(T,) where it is to be followed again."""
+        return self.at(self.shown).outdated
 
     @property
     def known(self) -> NDArray[np.bool_]:
@@ -79,15 +138,23 @@ class Cell:
         """The lowest confidence; NaN if nothing is known."""
         return float(np.fmin.reduce(self.confidence))
 
-    def take(self, review: ObjectReview) -> None:
-        """Know what the engine knows."""
-        self.confidence, self.area = review.confidence, review.area
-        self.flags, self.prompted = review.flags, review.prompted
-        self.locked, self.outdated = review.locked, review.outdated
+    @property
+    def unknown(self) -> bool:
+        """Whether nothing was found out in any volume."""
+        return all(volume.unknown for volume in self._volumes.values())
 
-    def forget(self) -> None:
-        """Know nothing any more but what the cell is called."""
-        self._clear(len(self.area))
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to lose in any volume."""
+        return self.unknown and not any(v.prompts for v in self._volumes.values())
+
+    def forget(self, volume: Volume) -> None:
+        """Know nothing of a volume but the clicks there."""
+        self.at(volume).clear(self._n_frames)
+
+    def keep_only(self, volumes: Collection[Volume]) -> None:
+        """Forget all other volumes."""
+        self._volumes = {v: k for v, k in self._volumes.items() if v in volumes}
 
     def words(self, frame_idx: int) -> str:
         """Say in a few words what is known of a frame."""
@@ -108,30 +175,71 @@ class Cell:
 class Cells(dict[int, Cell]):
     """The cells of one image, by number.
 
+    A movie of volumes has a list of frames for each volume.
+
     Parameters
     ----------
     n_frames : int
         Length T of the stack.
+    volume : tuple of int
+        Where the sliders stand.
+
+    Attributes
+    ----------
+    home : tuple of int
+        The volume that the engine is asked about.
+    shown : tuple of int
+        The volume that the user looks at.
     """
 
-    def __init__(self, n_frames: int) -> None:
+    def __init__(self, n_frames: int, volume: Volume = ()) -> None:
         super().__init__()
         self.n_frames = n_frames
+        self.home = self.shown = volume
+        self._homes = {volume}
 
     def __missing__(self, object_id: int) -> Cell:
         """Make a cell that is asked for."""
-        return self.setdefault(object_id, Cell(self.n_frames))
+        cell = self[object_id] = Cell(self.n_frames)
+        cell.shown = self.shown
+        return cell
+
+    def have(self, object_id: int) -> None:
+        """Make a cell if it is not there."""
+        if object_id not in self:
+            self.__missing__(object_id)
 
     @property
     def ids(self) -> list[int]:
         """The numbers, in order."""
         return sorted(self)
 
+    @property
+    def at_home(self) -> bool:
+        """Whether the user looks at the volume that the engine is asked about."""
+        return self.shown == self.home
+
+    def go_home(self, volume: Volume) -> None:
+        """Have the engine asked about a volume from now on."""
+        self.home = volume
+        self._homes.add(volume)
+
+    def show(self, volume: Volume) -> None:
+        """Let all cells be as they are in a volume."""
+        self.shown = volume
+        for cell in self.values():
+            cell.shown = volume
+
     def next_free(self) -> int:
         """Return the number for a new cell."""
         return max(self, default=0) + 1
 
-    def note(self, news: FrameNews, known: Collection[PromptKey] | None) -> None:
+    def note(
+        self,
+        news: FrameNews,
+        known: Collection[PromptKey] | None,
+        volume: Volume | None = None,
+    ) -> None:
         """Remember what was found in a frame; of a preview only what was prompted.
 
         Parameters
@@ -140,25 +248,42 @@ class Cells(dict[int, Cell]):
             What was found.
         known : collection of (object_id, frame_idx) or None
             Only these; None: everything.
+        volume : tuple of int, optional
+            Where; `home` unless given.
         """
         t = news.frame_idx
         for object_id, found in news.objects.items():
             if known is None or (object_id, t) in known:
-                cell = self[object_id]
+                cell = self[object_id].at(self.home if volume is None else volume)
                 cell.confidence[t], cell.area[t] = found.confidence, found.area
                 cell.flags[t], cell.outdated[t] = found.flags, False
 
+    def count_prompts(self, counts: Mapping[int, int], current: int) -> None:
+        """Know how many prompts there are at `home`; empty cells go.
+
+        Parameters
+        ----------
+        counts : mapping of int to int
+            Clicks, drawings and painted masks by cell.
+        current : int
+            A cell that stays, empty or not.
+        """
+        for object_id in {*self, *counts, current}:
+            self[object_id].at(self.home).prompts = counts.get(object_id, 0)
+        self._drop_empty({current})
+
     def take(self, standing: Standing, current: int) -> None:
-        """Know what the engine knows: those cells, and the current one."""
-        for object_id in [i for i in self if i not in standing.objects]:
-            if object_id == current:
-                self[object_id].forget()
-            else:
-                del self[object_id]
-        for object_id, review in standing.objects.items():
-            self[object_id].take(review)
+        """Know what the engine knows of `home`: those cells, and the current one."""
         for object_id, cell in self.items():
-            cell.name = standing.names.get(object_id, "")
+            if object_id not in standing.objects:
+                cell.forget(self.home)
+                cell.at(self.home).prompts = 0
+        for object_id, review in standing.objects.items():
+            self[object_id].at(self.home).take(review)
+        self._drop_empty({current, *standing.objects})
+        for object_id, cell in self.items():
+            if object_id in standing.objects or cell.empty:
+                cell.name = standing.names.get(object_id, "")
 
     def take_some(
         self, reviews: Mapping[int, ObjectReview], object_ids: Collection[int]
@@ -166,9 +291,26 @@ class Cells(dict[int, Cell]):
         """Know of some cells what the engine knows; nothing, where it knows nothing."""
         for object_id in object_ids:
             if object_id in reviews:
-                self[object_id].take(reviews[object_id])
+                self[object_id].at(self.home).take(reviews[object_id])
             elif object_id in self:
-                self[object_id].forget()
+                self[object_id].forget(self.home)
+
+    def take_repeated(
+        self, volume: Volume, reviews: Mapping[int, ObjectReview]
+    ) -> None:
+        """Know of a volume what a repetition knows, which is not asked about others."""
+        for cell in self.values():
+            cell.keep_only(self._homes)
+            if volume != self.home:
+                cell.forget(volume)
+        if volume != self.home:
+            for object_id, review in reviews.items():
+                self[object_id].at(volume).take(review)
+
+    def _drop_empty(self, kept: Collection[int]) -> None:
+        for object_id in [i for i, cell in self.items() if cell.empty]:
+            if object_id not in kept:
+                del self[object_id]
 
     def title(self, object_id: int) -> str:
         """Return what a cell is called."""

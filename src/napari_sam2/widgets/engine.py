@@ -221,6 +221,8 @@ class PlaneNews:
     ----------
     place : tuple of int
         Where in the image: an index for each axis but Y and X.
+    objects : mapping of int to ObjectNews
+        What was found there.
     again : bool
         Whether it was written in this part of the repetition before.
     error : str or None
@@ -228,6 +230,7 @@ class PlaneNews:
     """
 
     place: tuple[int, ...]
+    objects: Mapping[int, ObjectNews] = field(default_factory=dict)
     again: bool = False
     error: str | None = None
 
@@ -439,6 +442,14 @@ class Engine(Protocol):
         self, request: Request, repeat: Repeat, *, everything: bool
     ) -> Generator[PlaneNews, None, None]:
         """Do what was done in a stack at all positions of a further axis."""
+
+    def repeated(
+        self, request: Request, index: tuple[int, ...]
+    ) -> Mapping[int, ObjectReview] | None:
+        """Say what a repetition knows of the volume at an index of the image.
+
+        None where it was not repeated; nothing is opened or told for it.
+        """
 
     def review(
         self, request: Request, object_ids: Collection[int]

@@ -18,24 +18,20 @@ from napari_sam2.widgets.export_sources import (
     image_target,
     is_there,
     labels_layers,
+    labels_target,
     steps_of,
 )
 from napari_sam2.widgets.exporting import ExportTask
 from napari_sam2.widgets.panel_parts import chosen
-from napari_sam2.widgets.target import (
-    TargetError,
-    coloured,
-    make_target,
-    pixel_shape,
-    stack_axes,
-)
+from napari_sam2.widgets.target import TargetError, pixel_shape, stack_axes
 
 if TYPE_CHECKING:
-    from napari.layers import Image, Labels, Layer
+    from napari.layers import Labels, Layer
     from napari.viewer import Viewer
     from qtpy.QtWidgets import QComboBox
 
     from napari_sam2.widgets.export_dialog import ExportDialog
+    from napari_sam2.widgets.picture import Picture
 
 OF_ONE_CELL = ("mask", "cutouts", "background")
 FOLDER = ""
@@ -57,7 +53,7 @@ class ExportChoice(QObject):
         super().__init__()
         self._viewer, self._dialog = viewer, dialog
         self._labels: list[Labels] = []
-        self._images: list[Image | None] = []
+        self._images: list[Picture | None] = []
         self._suggested: Path | None = None
         self._agreed: Path | None = None
         self._hint = self._said = ""
@@ -87,8 +83,8 @@ class ExportChoice(QObject):
         return chosen(self._dialog.labels, self._labels)
 
     @property
-    def image(self) -> Image | None:
-        """The layer that it is made with."""
+    def image(self) -> Picture | None:
+        """The layer that it is made with, at the resolution of the labels."""
         return chosen(self._dialog.image, self._images)
 
     @property
@@ -159,7 +155,7 @@ class ExportChoice(QObject):
             self._agreed = path
             self.say(export_texts.replacing(path, folder=self._is_folder))
             return None
-        target = make_target(labels, self._viewer, self.axis)
+        target = labels_target(labels, self._viewer, self.axis)
         image = self.image
         frames = range(target.n_frames)
         if dialog.some_frames.isChecked():
@@ -218,7 +214,7 @@ class ExportChoice(QObject):
     def _update(self, _index: Any = None) -> None:
         """Bring everything in line with what is chosen."""
         dialog, image = self._dialog, self.image
-        grey = image is not None and not coloured(image)
+        grey = image is not None and not image.rgb
         dialog.options.show_kind(dialog.kind, brightness=grey)
         dialog.write.setEnabled(not self._problem())
         dialog.browse.setEnabled(self.labels is not None)
@@ -263,10 +259,12 @@ class ExportChoice(QObject):
 
     def _fill_images(self) -> None:
         """Offer the images that fit; none only where none is needed."""
-        before = self.image
+        before = None if self.image is None else self.image.layer
         labels, kind = self.labels, EXPORTS[self._dialog.kind]
-        self._images = [] if labels is None else [*fitting_images(self._viewer, labels)]
-        wanted = before if before in self._images else next(iter(self._images), None)
+        found = [] if labels is None else fitting_images(self._viewer, labels)
+        same = (picture for picture in found if picture.layer == before)
+        wanted = next(same, next(iter(found), None))
+        self._images = [*found]
         if not kind.needs_image or not self._images:
             self._images.append(None)
             wanted = None if self._without_image else wanted
@@ -282,7 +280,7 @@ class ExportChoice(QObject):
         words = {} if labels is None else dict(stack_axes(labels))
         if labels is not None and len(words) > 1:
             try:
-                target = make_target(labels, self._viewer, self.axis)
+                target = labels_target(labels, self._viewer, self.axis)
             except TargetError as error:
                 text = str(error)
             else:
@@ -322,7 +320,8 @@ class ExportChoice(QObject):
         typed = self._dialog.path.text().strip()
         if typed and Path(typed).expanduser().is_absolute():
             return Path(typed).expanduser().parent
-        for layer in (self.image, self.labels):
+        image = None if self.image is None else self.image.layer
+        for layer in (image, self.labels):
             file = file_of(layer)
             if file is not None:
                 return file.parent

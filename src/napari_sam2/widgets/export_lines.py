@@ -58,4 +58,6 @@ def opened(target: Target) -> str:
         options.append(f"contrast_limits=({low!r}, {high!r})")
     if target.fixed:
         options.append(f"fixed={dict(target.fixed)!r}")
-    return f"open_stack(viewer.layers[{target.name!r}].data, {', '.join(options)})"
+    level = "" if target.level is None else f"[{target.level}]"
+    data = f"viewer.layers[{target.name!r}].data{level}"
+    return f"open_stack({data}, {', '.join(options)})"

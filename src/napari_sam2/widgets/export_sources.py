@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from napari.layers import Image, Labels
 
+from napari_sam2.widgets.picture import Picture
+from napari_sam2.widgets.result_layer import LEVEL
 from napari_sam2.widgets.target import (
     Target,
-    coloured,
     contrast_limits,
+    make_target,
     pixel_shape,
 )
 
@@ -32,30 +34,59 @@ def labels_layers(viewer: Viewer) -> list[Labels]:
     return [layer for layer in layers if isinstance(layer, Labels) and layer.ndim > 1]
 
 
-def fitting_images(viewer: Viewer, labels: Labels) -> list[Image]:
-    """Return the images of the labels' pixels, those in the same place first."""
-    shape = pixel_shape(labels)
-    found = [
-        layer
-        for layer in viewer.layers
-        if isinstance(layer, Image) and pixel_shape(layer) == shape
+def fitting_images(viewer: Viewer, labels: Labels) -> list[Picture]:
+    """Return the images of the labels' pixels, those in the same place first.
+
+    Of several resolutions that one which the labels belong to.
+    """
+    images = [layer for layer in viewer.layers if isinstance(layer, Image)]
+    fitting = [fitting_level(image, labels) for image in images]
+    found = [picture for picture in fitting if picture is not None]
+    return sorted(found, key=lambda picture: not _same_place(picture, labels))
+
+
+def fitting_level(image: Image, labels: Labels) -> Picture | None:
+    """Return an image at the resolution that labels belong to; None if at none.
+
+    Our own labels say which it is; of others it is the one with as many pixels.
+    """
+    shape, known = pixel_shape(labels), labels.metadata.get(LEVEL)
+    levels = range(len(image.data) if image.multiscale else 1)
+    fitting = [
+        picture
+        for picture in (Picture(image, level) for level in levels)
+        if pixel_shape(picture) == shape
     ]
-    return sorted(found, key=lambda image: not _same_place(image, labels))
+    told = (picture for picture in fitting if picture.known_level == known)
+    return next(told, next(iter(fitting), None))
 
 
-def image_target(image: Image, labels: Target) -> Target:
+def image_target(image: Picture, labels: Target) -> Target:
     """Describe the frames of an image that labels belong to."""
     return replace(
         labels,
-        data=image.data[0] if image.multiscale else image.data,
-        name=str(image.name),
-        axes=labels.axes + ("C" if coloured(image) else ""),
+        data=image.data,
+        name=image.name,
+        axes=labels.axes + ("C" if image.rgb else ""),
         contrast_limits=contrast_limits(image),
+        level=image.known_level,
     )
 
 
+def labels_target(labels: Labels, viewer: Viewer, followed: int | None) -> Target:
+    """Describe the frames of a Labels layer, of several resolutions the finest.
+
+    Raises
+    ------
+    TargetError
+        If the sliders stand outside the layer on an axis that is held.
+    """
+    target = make_target(labels, viewer, followed)
+    return replace(target, level=0 if labels.multiscale else None)
+
+
 def steps_of(
-    layers: Iterable[Layer | None], followed: int | None
+    layers: Iterable[Labels | Picture | None], followed: int | None
 ) -> tuple[tuple[float, float, float], tuple[str, str, str]]:
     """Return the size of a step along (t, y, x) and its unit.
 
@@ -88,7 +119,8 @@ def is_there(path: Path) -> bool:
     return os.path.exists(path)  # Path.exists raises where one may not
 
 
-def _same_place(image: Image, labels: Labels) -> bool:
+def _same_place(image: Picture, labels: Labels) -> bool:
+    first = image.placement()["translate"]
     return np.allclose(image.scale, labels.scale) and np.allclose(
-        image.translate, labels.translate
+        first, labels.translate
     )

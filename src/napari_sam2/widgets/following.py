@@ -8,29 +8,31 @@ visible frame has changed (docs/performance.md: every redraw costs the network t
 from __future__ import annotations
 
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_warning
-from qtpy.QtCore import QObject, QTimer
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam2.widgets import console_lines, messages
-from napari_sam2.widgets.engine import PlaneNews, Repeat
+from napari_sam2.widgets.engine import FrameNews, PlaneNews, Repeat
 from napari_sam2.widgets.sharing import begin_sharing, end_sharing
+from napari_sam2.widgets.walk import Opened, open_and_propagate, with_answers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
 
     from napari_sam2.widgets.desk import Desk
-    from napari_sam2.widgets.engine import Direction, Engine, FrameNews, Request
+    from napari_sam2.widgets.engine import Direction
+    from napari_sam2.widgets.walk import News, Question
     from napari_sam2.widgets.workplace import Workplace
 
 FOLLOW = "follow"
 
 DRAW_MILLISECONDS, SLOWEST_DRAW_MILLISECONDS = 125, 1000
 AFTER_PAINTING_MILLISECONDS = 40
-LONG_RUN = 100  # frames from which on it is worth saying what it takes
 DRAWING_SHARE = 8  # one part drawing, so many parts of everything else
 
 
@@ -60,6 +62,8 @@ class Run:
         Frames written since the last drawing.
     planes : set of tuple of int
         Planes of a repetition written since the last drawing.
+    questions : deque of callable
+        What else to ask the engine between two frames; see `Following.ask`.
     place_before : tuple of int
         Where the sliders stood.
     began : float
@@ -76,6 +80,7 @@ class Run:
     watched: bool = True
     written: set[int] = field(default_factory=set)
     planes: set[tuple[int, ...]] = field(default_factory=set)
+    questions: deque[Question] = field(default_factory=deque)
     place_before: tuple[int, ...] = ()
     began: float = field(default_factory=time.monotonic)
 
@@ -99,7 +104,11 @@ class Following(QObject):
         What is going on.
     repeated : Repeat or None
         How the last propagation was repeated over another axis, for the script.
+    ended : Signal()
+        A run is over, finished or not.
     """
+
+    ended = Signal()
 
     def __init__(self, desk: Desk) -> None:
         super().__init__()
@@ -142,7 +151,7 @@ class Following(QObject):
         self._show_running(running=True)
         desk.say(messages.following(len({object_id for object_id, _ in prompted})))
         walk = partial(
-            _open_and_propagate,
+            open_and_propagate,
             desk.engine,
             request,
             direction,
@@ -152,7 +161,7 @@ class Following(QObject):
         )
         desk.submit(
             FOLLOW,
-            walk,
+            lambda: with_answers(walk(), run.questions),
             on_item=partial(self._note, run),
             on_done=partial(self._done, run),
             on_error=partial(self._failed, run),
@@ -182,6 +191,19 @@ class Following(QObject):
             end_sharing()
         self.run = None
 
+    def ask(self, question: Question) -> bool:
+        """Have the engine asked between two frames; return whether anything runs.
+
+        Parameters
+        ----------
+        question : callable
+            Called in the worker's thread; what it returns is called in the event loop.
+        """
+        if self.run is None:
+            return False
+        self.run.questions.append(question)
+        return True
+
     def layer_gone(self) -> None:
         """Stop filling a layer that is not there any more."""
         if self.run is not None:
@@ -197,7 +219,7 @@ class Following(QObject):
         ends = self._desk.panel.first.value(), self._desk.panel.last.value()
         return range(min(ends), max(ends) + 1)
 
-    def _note(self, run: Run, answer: FrameNews | PlaneNews | _Opened | int) -> None:
+    def _note(self, run: Run, answer: News | Callable[[], None]) -> None:
         """Count a frame; drawing waits for the timer."""
         if isinstance(answer, int):  # so many planes are still to do
             run.total = run.done + answer
@@ -208,8 +230,12 @@ class Following(QObject):
             run.unread += answer.error is not None
             run.latest_plane = answer.place
             run.planes.add(answer.place)
+            self._note_plane(run.place, answer)
             return
-        if isinstance(answer, _Opened):
+        if callable(answer):
+            answer()
+            return
+        if isinstance(answer, Opened):
             self._desk.show_result(run.place, answer.array)
             run.total, run.possible = answer.total, answer.possible
             if answer.needs:
@@ -221,6 +247,13 @@ class Following(QObject):
         run.latest = answer.frame_idx
         run.unread += answer.error is not None
         run.written.add(answer.frame_idx)
+
+    def _note_plane(self, place: Workplace, plane: PlaneNews) -> None:
+        """Remember what was found in a volume; the first one is known better."""
+        volume = place.volume_of(plane.place)
+        if place.axis is not None and volume != place.cells.home:
+            news = FrameNews(frame_idx=plane.place[place.axis], objects=plane.objects)
+            place.cells.note(news, known=None, volume=volume)
 
     def _draw(self) -> None:
         """Show how far it is; redraw the picture only if its labels changed."""
@@ -238,14 +271,15 @@ class Following(QObject):
         panel.progress.setValue(run.done)
         panel.progress.setFormat(text)
         panel.progress.setUpdatesEnabled(True)
-        if place is self._desk.place and written:
+        planes, run.planes = run.planes, set()
+        shown = {p[place.axis or 0] for p in planes if place.shows(p)} | written
+        if place is self._desk.place and shown:
             panel.objects.draw(place.object_id)
-            self._desk.frames_done.emit(min(written), max(written))
+            self._desk.frames_done.emit(min(shown), max(shown))
         if target is None or place.result is None:
             return
         here = place.here
         watched = run.watched and panel.watch.isChecked()
-        planes, run.planes = run.planes, set()
         if planes:
             if watched and run.latest_plane not in (place.index_here, None):
                 self._move(place.show_plane, run.latest_plane)
@@ -300,6 +334,8 @@ class Following(QObject):
             run.place.result.forget_paint_history()
             run.place.result.refresh()
         self._show_running(running=False)
+        if run is not None:
+            self.ended.emit()
 
     def _show_running(self, *, running: bool) -> None:
         panel = self._desk.panel
@@ -312,39 +348,3 @@ class Following(QObject):
         elif panel.progress.maximum() == 0:
             panel.progress.setRange(0, 1)
             panel.progress.reset()
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Opened:
-    """The first answer of a run: where the labels will be."""
-
-    array: Any
-    total: int
-    possible: int
-    needs: str = ""
-
-
-def _open_and_propagate(
-    engine: Engine,
-    request: Request,
-    direction: Direction,
-    frames: range | None,
-    repeat: Repeat | None,
-    *,
-    everything: bool,
-) -> Generator[_Opened | FrameNews | PlaneNews | int, None, None]:
-    array = engine.open(request, 0)
-    total = possible = engine.frames_to_do(
-        request, direction, frames, everything=everything
-    )
-    if not total:
-        possible = engine.frames_to_do(request, direction, frames, everything=True)
-    needs = ""
-    if total >= LONG_RUN:
-        needs = engine.estimate(request, direction, frames, everything=everything)
-    yield _Opened(array=array, total=total, possible=possible, needs=needs)
-    if total:
-        yield from engine.propagate(request, direction, frames, everything=everything)
-    if repeat is not None:
-        yield engine.planes_to_repeat(request, repeat, everything=everything)
-        yield from engine.repeat(request, repeat, everything=everything)

@@ -30,6 +30,7 @@ FAR = 10  # frames, with Page Up and Page Down
 BACKGROUND, TEXT = QColor(38, 41, 48), QColor(240, 241, 242)
 QUIET, CHOSEN = QColor(160, 164, 172), QColor(90, 95, 105)
 HINT = "Follow a cell, and see here how sure each frame is. Click = go there."
+NOT_HERE = "Nothing was followed in this volume yet."
 TIP = "Bright = doubtful, dark = sure, striped = to be done again. Click = go there."
 
 
@@ -109,6 +110,12 @@ class HeatStrip(QAbstractScrollArea):
         if not self._timer.isActive():
             self._draw_if_dirty()
 
+    @property
+    def hint(self) -> str:
+        """What is said where there is nothing to be seen."""
+        followed = not all(cell.unknown for cell in self._cells.values())
+        return NOT_HERE if followed else HINT
+
     def words_at(self, position: QPoint) -> str:
         """Say what is known at a place in the strip."""
         object_id = self._cell_at(position.y())
@@ -148,7 +155,7 @@ class HeatStrip(QAbstractScrollArea):
         if not any(cell.known.any() for cell in self._cells.values()):
             painter.setPen(QUIET)
             where = port.rect().adjusted(GUTTER + 8, ROW, 0, 0)
-            painter.drawText(where, Qt.AlignmentFlag.AlignLeft, HINT)
+            painter.drawText(where, Qt.AlignmentFlag.AlignLeft, self.hint)
         at = GUTTER + round(self._picture.column_of(self._frame))
         painter.fillRect(at - 2, 0, 4, port.height(), QColor(0, 0, 0, 190))
         painter.fillRect(at - 1, 0, 2, port.height(), Qt.GlobalColor.white)

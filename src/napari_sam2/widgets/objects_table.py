@@ -101,18 +101,13 @@ class ObjectsTable(QTableWidget):
         counts: dict[int, int] = dict.fromkeys((object_id for object_id, _ in masks), 1)
         for (object_id, _), given in prompts.items():
             counts[object_id] = counts.get(object_id, 0) + given.count
-        for object_id in {*counts, current}:
-            self._cells[object_id].prompts = 0
-        for object_id, cell in list(self._cells.items()):
-            cell.prompts = counts.get(object_id, 0)
-            if not (cell.prompts or cell.known.any() or object_id == current):
-                del self._cells[object_id]
+        self._cells.count_prompts(counts, current)
         self.draw(current)
 
     def use(self, cells: Cells, current: int) -> None:
         """Show another image's cells."""
         self._cells = cells
-        cells[current].prompts = cells[current].prompts
+        cells.have(current)
         self.draw(current)
 
     def draw(self, current: int) -> None:

@@ -121,6 +121,12 @@ class Picture:
             return np.ones(self.ndim)
         return np.asarray(self.layer.downsample_factors[self.level], np.float64)
 
+    @property
+    def scale(self) -> NDArray[np.float64]:
+        """How long a pixel of the level is in the world, by axis."""
+        scale: NDArray[np.float64] = self.layer.scale * self.step
+        return scale
+
     def world_to_data(self, position: Vector) -> NDArray[np.float64]:
         """Bring a position in the world to pixels of the level, centres at integers."""
         finest = np.asarray(self.layer.world_to_data(position))
@@ -160,7 +166,7 @@ class Picture:
             shear=layer.shear,
         )
         return {
-            "scale": layer.scale * self.step * size,
+            "scale": self.scale * size,
             "translate": inside((begin + 0.5) * self.step - 0.5),
             "rotate": layer.rotate,
             "shear": layer.shear,

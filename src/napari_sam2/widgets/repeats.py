@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_sam2.widgets.engine import PlaneNews
+from napari_sam2.widgets.engine import ObjectNews, PlaneNews
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
 
     from napari_sam2.tracking import Session
     from napari_sam2.tracking.repeating import Repetition
+    from napari_sam2.tracking.results import PlaneResult
+    from napari_sam2.tracking.review import ObjectReview
     from napari_sam2.widgets.deeds import Deeds
     from napari_sam2.widgets.engine import Repeat
     from napari_sam2.widgets.labels_volume import LabelsVolume
@@ -50,12 +53,50 @@ class Repeats:
         try:
             for plane in running:
                 yield PlaneNews(
-                    place=plane.place, again=plane.again, error=plane.result.error
+                    place=plane.place,
+                    objects=self._news(repetition, plane),
+                    again=plane.again,
+                    error=plane.result.error,
                 )
         finally:
             running.close()
             if repetition.undoable != before:
                 deeds.add(self._session, repetition.turn)
+
+    def volumes(self, over: str) -> set[tuple[object, ...]]:
+        """Return where there may be labels of a repetition, as `Target.key` begins."""
+        target, axis = self._target, self._target.axes.index(over)
+        held = [
+            (*target.held[:axis], at, *target.held[axis + 1 :])
+            for at in range(target.shape[axis])
+        ]
+        return {replace(target, held=where).key[:3] for where in held}
+
+    def reviews(self, index: tuple[int, ...]) -> Mapping[int, ObjectReview] | None:
+        """Say what is known of the volume at an index; None if it was not repeated."""
+        target, letters = self._target, self._target.axes
+        moved = [
+            axis
+            for axis, at in enumerate(index)
+            if axis != target.followed and at != target.held[axis]
+        ]
+        if len(moved) != 1 or letters[moved[0]] not in self._made:
+            return None
+        return self._made[letters[moved[0]]].reviews(index[moved[0]])
+
+    def _news(
+        self, repetition: Repetition, plane: PlaneResult
+    ) -> dict[int, ObjectNews]:
+        at, frame = self._target.axes.index(repetition.over), self._target.followed
+        assert frame is not None
+        rows = {
+            i: repetition.scores.row(i, plane.place[at], plane.place[frame])
+            for i in plane.result.scores
+        }
+        return {
+            i: ObjectNews(confidence=r.confidence, area=r.area, flags=r.flags.value)
+            for i, r in rows.items()
+        }
 
     def bring_back(self, over: str) -> None:
         """Have in the image's labels what was repeated over an axis before a crash."""

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QDockWidget, QMainWindow
 from napari_sam2.widgets import messages
 from napari_sam2.widgets.cells import Cells
 from napari_sam2.widgets.heat_strip import HeatStrip
+from napari_sam2.widgets.volumes import Volumes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from napari_sam2.widgets.desk import Desk
     from napari_sam2.widgets.editing import Editing
+    from napari_sam2.widgets.following import Following
 
 DOCK_NAME = "Review (SAM 2)"
 _CORNERS = {
@@ -42,6 +44,8 @@ class Reviewing(QObject):
         What the panel's parts share.
     editing : Editing
         Locks what the user accepts.
+    following : Following
+        Fills frames and volumes.
     choose_object : callable
         Makes a cell the current one.
     """
@@ -51,6 +55,7 @@ class Reviewing(QObject):
         viewer: Viewer,
         desk: Desk,
         editing: Editing,
+        following: Following,
         choose_object: Callable[[int], None],
     ) -> None:
         super().__init__()
@@ -59,6 +64,7 @@ class Reviewing(QObject):
         self._place: object = None
         self._dock: QDockWidget | None = None
         self._corners: dict[Qt.Corner, Qt.DockWidgetArea] = {}
+        self._volumes = Volumes(desk, following)
         self.strips = [desk.panel.strip]
         desk.panel.strip.chosen.connect(self._chosen)
         desk.panel.strip_below.toggled.connect(self._put_below)
@@ -170,6 +176,7 @@ class Reviewing(QObject):
             strip.frames_done(first, last)
 
     def _slider_moved(self, _event: Any = None) -> None:
+        self._volumes.look()
         if self._desk.place is not None:
             for strip in self.strips:
                 strip.show_frame(self._desk.place.here)

@@ -85,7 +85,11 @@ class TrackWidget(DockedWidget):
         self.recovering = Recovering(self.desk, self.editing)
         self.cell_menu = CellMenu(self.desk, self.editing)
         self.reviewing = Reviewing(
-            napari_viewer, self.desk, self.editing, self._object_chosen
+            napari_viewer,
+            self.desk,
+            self.editing,
+            self.following,
+            self._object_chosen,
         )
         self.hovering = Hovering(napari_viewer, self.desk, self.following)
         self.exporting = Exporting(napari_viewer, self.desk, self.following)

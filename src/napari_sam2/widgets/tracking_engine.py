@@ -214,7 +214,16 @@ class TrackingEngine:
     ) -> Generator[PlaneNews, None, None]:
         """Do what was done in a stack at all positions of a further axis."""
         repeats = self._repeats_of(request)
+        self._filled |= repeats.volumes(repeat.over)
         yield from repeats.run(repeat, self._deeds, everything=everything)
+
+    def repeated(
+        self, request: Request, index: tuple[int, ...]
+    ) -> Mapping[int, ObjectReview] | None:
+        """Say what a repetition knows of the volume at an index of the image."""
+        if self._repeats is None or request.target.key != self._opened:
+            return None
+        return self._repeats.reviews(index)
 
     def _repeats_of(self, request: Request) -> Repeats:
         session = self._ready(request)
@@ -308,7 +317,9 @@ class TrackingEngine:
         session.store.mirror = store
         self._filled.add(target.key[:3])
         for kept in sorted(earlier.path.glob("over_?")):
-            self._repeats_of(request).bring_back(kept.name[-1])
+            repeats, over = self._repeats_of(request), kept.name[-1]
+            repeats.bring_back(over)
+            self._filled |= repeats.volumes(over)
         return Recovered(
             array=self._volume(request).array, standing=self._after(request, "")
         )

@@ -79,7 +79,7 @@ class Workplace:
             on_tool=on_tool,
         )
         self.result: ResultLayer | None = None
-        self.cells = Cells(self.n_frames)
+        self.cells = Cells(self.n_frames, self.volume_here)
         self._masks: dict[tuple[object, ...], set[PromptKey]] = {}
         self._sent_from: tuple[object, ...] = ()
         self.sent: dict[PromptKey, FramePrompts] = {}
@@ -118,7 +118,7 @@ class Workplace:
         return (
             self.prompts.empty
             and not self.masks
-            and not any(cell.known.any() for cell in self.cells.values())
+            and all(cell.unknown for cell in self.cells.values())
         )
 
     def request(self, model: ModelChoice, *, last: bool = False) -> Request:
@@ -139,6 +139,8 @@ class Workplace:
     def target(self) -> Target:
         """Describe the stack that the engine is to be asked of, see `shown_target`."""
         self.last_target = self.shown_target()
+        self.look()
+        self.cells.go_home(self.cells.shown)
         return self.last_target
 
     def shown_target(self) -> Target:
@@ -226,6 +228,27 @@ class Workplace:
     def index_here(self) -> tuple[int, ...]:
         """Where the sliders stand in the image: an index for each axis but Y and X."""
         return current_index(self.picture, self._viewer)[:-2]
+
+    def volume_of(self, index: tuple[int, ...]) -> tuple[int, ...]:
+        """Return which volume an index belongs to: where the other axes stand."""
+        return tuple(at for axis, at in enumerate(index) if axis != self.axis)
+
+    @property
+    def volume_here(self) -> tuple[int, ...]:
+        """The volume that the user looks at, the nearest one if beside all."""
+        lengths = pixel_shape(self.picture)
+        index = zip(self.index_here, lengths, strict=False)
+        return self.volume_of(tuple(min(max(at, 0), n - 1) for at, n in index))
+
+    def shows(self, index: tuple[int, ...]) -> bool:
+        """Whether an index lies in the volume that the user looks at."""
+        return self.volume_of(index) == self.cells.shown
+
+    def look(self) -> bool:
+        """Let cells be as they are where the user looks; return if that is new."""
+        before = self.cells.shown
+        self.cells.show(self.volume_here)
+        return self.cells.shown != before
 
     def show_plane(self, index: tuple[int, ...]) -> None:
         """Move all sliders of the image to a plane."""
