@@ -229,7 +229,7 @@ def test_taking_a_click_away_in_the_layer_is_taking_it_back(engine, movie):
 
 def test_what_was_removed_in_the_layer_comes_back(engine, movie):
     first = request_for(movie, {(1, 0): click((30.0, 30.0))})
-    outline = FramePrompts(outline=Outline(kind="polygon", vertices=SQUARE))
+    outline = FramePrompts(outlines=(Outline(kind="polygon", vertices=SQUARE),))
     second = request_for(movie, {**first.prompts, (2, 0): outline})
     labels = engine.open(first, 0)
     for request in (first, second):
@@ -477,18 +477,25 @@ def test_drawings_are_told_to_the_session_and_taken_back(engine, movie):
     outline = Outline(kind="polygon", vertices=SQUARE)
     ellipse = Outline(kind="ellipse", vertices=SQUARE)
     scribble = Scribble(path=((40.0, 10.0), (40.0, 30.0)), label=1)
-    drawn = FramePrompts(outline=outline)
+    drawn = FramePrompts(outlines=(outline,))
     labels = engine.open(request_for(movie), 0)
     engine.preview(request_for(movie, {(1, 0): drawn}), 0)
     square = labels[0, 1].copy()
     assert square[10, 10] == square[29, 29] == 1
     assert (square == 1).sum() == 400
-    engine.preview(request_for(movie, {(1, 0): FramePrompts(outline=ellipse)}), 0)
+    engine.preview(request_for(movie, {(1, 0): FramePrompts(outlines=(ellipse,))}), 0)
     assert labels[0, 1, 10, 10] == 0
     assert labels[0, 1, 20, 20] == 1
     engine.preview(request_for(movie, {(1, 0): drawn}), 0)  # undone in the session
     assert (labels[0, 1] == square).all()
-    both = {(1, 0): drawn, (2, 1): FramePrompts(scribbles=(scribble,))}
+    hole = Outline(kind="ellipse", vertices=SQUARE, label=0)
+    corners = FramePrompts(outlines=(outline, hole))
+    engine.preview(request_for(movie, {(1, 0): corners}), 0)
+    assert labels[0, 1, 10, 10] == 1
+    assert labels[0, 1, 20, 20] == 0
+    engine.preview(request_for(movie, {(1, 0): drawn}), 0)
+    engine.preview(request_for(movie, {(1, 0): corners}), 0)
+    both = {(1, 0): corners, (2, 1): FramePrompts(scribbles=(scribble,))}
     request = request_for(movie, both)
     engine.preview(request, 1)
     assert (
@@ -500,7 +507,7 @@ def test_drawings_are_told_to_the_session_and_taken_back(engine, movie):
     assert standing.masks == ()  # an outline is none that was painted
     standing = engine.turn(request, undo=True)
     assert standing.what == "scribble on 2"
-    assert standing.prompts == {(1, 0): drawn}
+    assert standing.prompts == {(1, 0): corners}
 
 
 def test_scribbles_that_are_added_refine_and_others_begin_anew(engine, movie):
@@ -519,7 +526,7 @@ def test_scribbles_that_are_added_refine_and_others_begin_anew(engine, movie):
 
 
 def test_painting_over_an_outline_and_back(engine, movie):
-    drawn = FramePrompts(outline=Outline(kind="polygon", vertices=SQUARE))
+    drawn = FramePrompts(outlines=(Outline(kind="polygon", vertices=SQUARE),))
     request = request_for(movie, {(1, 0): drawn})
     labels = engine.open(request, 0)
     engine.preview(request, 0)

@@ -60,10 +60,16 @@ def prompt_lines(key: PromptKey, prompts: FramePrompts) -> list[str]:
     """Return the lines that give an object its prompts in one frame."""
     object_id, frame = key
     lines = []
-    outline = prompts.outline
-    if outline is not None:
-        corners = _pairs(outline.vertices)
-        lines.append(f"session.add_{outline.kind}({object_id}, {frame}, [{corners}])")
+    if len(prompts.outlines) == 1:
+        (one,) = prompts.outlines
+        corners = _corners(one.vertices)
+        lines.append(f"session.add_{one.kind}({object_id}, {frame}, [{corners}])")
+    elif prompts.outlines:
+        drawn = ", ".join(
+            f'("{o.kind}", [{_corners(o.vertices)}], {o.label})'
+            for o in prompts.outlines
+        )
+        lines.append(f"session.add_outlines({object_id}, {frame}, [{drawn}])")
     if prompts.box is not None:
         box = ", ".join(f"{value:.1f}" for value in prompts.box)
         lines.append(f"session.add_box({object_id}, {frame}, ({box}))")
@@ -92,6 +98,11 @@ def new_prompt_line(
 
 def _pairs(points: Iterable[tuple[float, float]]) -> str:
     return ", ".join(f"({y:.1f}, {x:.1f})" for y, x in points)
+
+
+def _corners(points: Iterable[tuple[float, float]]) -> str:
+    """Write as much as decides which pixels an outline holds."""
+    return ", ".join(f"({y:g}, {x:g})" for y, x in points)
 
 
 def painted_line(object_id: int, frame_idx: int, layer: str, at: object) -> str:

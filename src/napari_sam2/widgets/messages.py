@@ -60,6 +60,11 @@ WRONG_AXES = (
 )
 GO_ON = "Click to correct, <b>Shift + click</b> for the next cell, or follow."
 PAINTED = "Your painting is taken as it is. Press <b>Forward ▶</b> to follow."
+CUT = "What you drew around is taken away. Press <b>Forward ▶</b> to follow."
+NOTHING_TO_CUT = (
+    "There is nothing of this cell to take away here: draw around what belongs to it "
+    "first."
+)
 OBSTACLES = (NO_IMAGE, LOADING, FLAT_ONLY, WRONG_AXES, ANOTHER_LAYER, ANOTHER_IMAGE)
 OTHER_CONTRAST = (
     "You see another contrast than the model does: it goes on with the one in which "
