@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, QTimer
 
 from napari_sam2.widgets import messages
+from napari_sam2.widgets.console_lines import tool_line
 
 if TYPE_CHECKING:
     from napari.layers import Image, Layer
@@ -60,7 +61,21 @@ class Tools(QObject):
         # napari asks the one who came last first: before the image is chosen.
         viewer.layers.events.inserted.connect(self._inserted)
 
-    def take(self, tool: str, *_: Any) -> None:
+    def choose(self, tool: str, *_: Any) -> None:
+        """Take a tool because the user says so, and show its line."""
+        self.take(tool)
+        self.announce()
+
+    def announce(self) -> None:
+        """Show the line that the next use of the tool will be."""
+        place = self._desk.place
+        if place is not None:
+            sign, here = place.prompts.positive, place.here
+            self._desk.console(
+                tool_line(self.chosen, place.object_id, here, positive=sign)
+            )
+
+    def take(self, tool: str) -> None:
         """Put a tool in hand, if there is an image to use it on."""
         place = self._desk.place
         if place is None:

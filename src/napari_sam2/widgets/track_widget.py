@@ -146,7 +146,7 @@ class TrackWidget(DockedWidget):
             "accept": self.reviewing.accept,
             "lock": self.toggle_lock,
             "absent": self.delete_here,
-            **{f"{t}_tool": partial(self.tools.take, t) for t in self.tools.buttons},
+            **{f"{t}_tool": partial(self.tools.choose, t) for t in self.tools.buttons},
             "hover": self.panel.hover.toggle,
             "help": self.show_keys,
         }
@@ -224,9 +224,9 @@ class TrackWidget(DockedWidget):
         self.colours.changed.connect(self._colours_changed)
         self.colours.refused.connect(self.desk.complain)
         for tool, button in self.tools.buttons.items():
-            button.clicked.connect(partial(self.tools.take, tool))
+            button.clicked.connect(partial(self.tools.choose, tool))
         panel.sign.toggled.connect(self._sign_changed)
-        panel.hover.toggled.connect(self.hovering.switch)
+        panel.hover.toggled.connect(self._hover_switched)
         panel.objects.chosen.connect(self._object_chosen)
         panel.new_object.clicked.connect(self.new_object)
         panel.undo.clicked.connect(self.undo)
@@ -254,7 +254,7 @@ class TrackWidget(DockedWidget):
         panel.export.clicked.connect(lambda: self.exporting.open(self))
         panel.copy.clicked.connect(self._copy_script)
         panel.download.clicked.connect(asking.download)
-        self.models.changed.connect(asking.prepare)
+        self.models.changed.connect(self._model_changed)
         self.desk.result_shown.connect(self.images.hide_result)
         self.viewer.layers.selection.events.active.connect(self._layer_selected)
         self.viewer.dims.events.current_step.connect(following.slider_moved)
@@ -330,6 +330,18 @@ class TrackWidget(DockedWidget):
         self.panel.sign.setText(messages.BELONGS_NOT if negative else messages.BELONGS)
         if self.place is not None:
             self.place.prompts.positive = not negative
+            self.tools.announce()
+
+    def _hover_switched(self, on: bool) -> None:
+        self.hovering.switch(on)
+        if on and self.place is not None:
+            place = self.place
+            self.desk.console(console_lines.suppose_line(place.object_id, place.here))
+
+    def _model_changed(self) -> None:
+        self.asking.prepare()
+        if self.place is not None and self.models.info.here:
+            self.desk.console(console_lines.model_line(self.models.choice))
 
     def _object_chosen(self, object_id: int) -> None:
         if self.place is not None and object_id != self.place.object_id:
