@@ -336,6 +336,7 @@ def test_names_locks_and_clicks_outlive_another_contrast(kept, movie):
     follow(engine, request)
     engine.edit(request, Edit(verb="rename", object_id=1, name="mother"))
     engine.edit(request, Edit(verb="lock", object_id=1, frames=(2,)))
+    before = engine.review(request, [1])[1]
     brighter = Request(
         model=MODEL,
         target=replace(request.target, contrast_limits=(0.0, 999.0)),
@@ -343,6 +344,11 @@ def test_names_locks_and_clicks_outlive_another_contrast(kept, movie):
     )
     seen = engine.review(brighter, [1])[1]
     assert seen.locked.tolist() == [False, False, True, False, False]
+    np.testing.assert_array_equal(seen.confidence, before.confidence)
+    np.testing.assert_array_equal(seen.area, before.area)
+    assert np.isfinite(seen.confidence).all()
+    # They are of the other contrast, but for what the user fixed.
+    assert seen.outdated.tolist() == [False, True, False, True, True]
     undone = engine.turn(brighter, undo=True)
     assert undone is None  # those deeds were another session's
     more = replace(brighter, prompts={(1, 0): click((30.0, 30.0), (33.0, 31.0))})
@@ -350,6 +356,20 @@ def test_names_locks_and_clicks_outlive_another_contrast(kept, movie):
     back = engine.turn(more, undo=True)
     assert back.prompts == request.prompts
     assert back.names == {1: "mother"}
+    follow(engine, more)
+    assert not engine.review(more, [1])[1].outdated.any()
+
+
+def test_how_sure_it_was_outlives_another_model(kept, movie):
+    engine = kept()
+    request = request_for(movie, {(1, 0): click((30.0, 30.0))})
+    follow(engine, request)
+    before = engine.review(request, [1])[1].confidence
+    for version in (1, 2):  # again and again
+        other = replace(request, model=replace(MODEL, version=version))
+        engine.open(other, 0)
+        seen = engine.review(other, [1])[1]
+        np.testing.assert_array_equal(seen.confidence, before)
 
 
 def test_flags_are_in_words():

@@ -108,7 +108,7 @@ def write_script(entries: Sequence[Entry], folder: Path) -> Script:
             _start(script, entry, folder)
         elif what == "prompt":
             _prompt(script, prompt_from_json(entry["prompt"]), entry)
-        elif what not in ("plane", "done"):
+        elif what not in ("plane", "done", "scores"):
             script.lines.append(_line(entry))
         objects.note(entry)
     return script

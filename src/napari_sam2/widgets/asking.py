@@ -101,12 +101,14 @@ class Asking:
         if request is None:
             return
         desk.say_what_to_do()
-        frame = place.here
-        desk.submit(
-            OPEN,
-            partial(desk.engine.open, request, frame),
-            on_done=partial(self._opened, place),
-        )
+        frame, engine = place.here, desk.engine
+        known = () if place.untouched else tuple(place.cells.ids)
+
+        def work() -> tuple[Any, Mapping[int, ObjectReview]]:
+            array = engine.open(request, frame)
+            return array, engine.review(request, known) if known else {}
+
+        desk.submit(OPEN, work, on_done=partial(self._opened, place))
         desk.console(console_lines.session_lines(request)[-2])
 
     def prompted(self) -> None:
@@ -305,12 +307,16 @@ class Asking:
 
         desk.submit(f"masks {frame}", work, on_done=done)
 
-    def _opened(self, place: Workplace, array: Any) -> None:
-        desk = self._desk
+    def _opened(
+        self, place: Workplace, answer: tuple[Any, Mapping[int, ObjectReview]]
+    ) -> None:
+        desk, (array, reviews) = self._desk, answer
         desk.ready = True
+        place.cells.take_some(reviews, tuple(reviews))
         if place is desk.place:
             desk.panel.device.setToolTip(messages.computing(desk.engine.computes))
             desk.show_result(place, array)
+            desk.show_objects()
             desk.say_what_to_do()
             desk.opened.emit()
 
