@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from napari_sam2.stacks.drawn import polygon_mask, scribble_points
+from napari_sam2.stacks.drawn import ellipse_mask, polygon_mask, scribble_points
 from napari_sam2.tracking import PromptError, Session
-from napari_sam2.tracking.drawn_prompts import OutlinePrompt, ScribblePrompt
+from napari_sam2.tracking.drawn_prompts import Outline, OutlinePrompt, ScribblePrompt
 from napari_sam2.tracking.prompt_json import prompt_from_json, prompt_to_json
 from napari_sam2.tracking.prompts import MaskPrompt, PointPrompt
 from napari_sam2.tracking.replaying import open_replay
@@ -55,13 +55,27 @@ def test_an_outline_is_a_mask_in_one_step(opened: Open) -> None:
     assert session.undoable[-1] == "outline of 1"
     (prompt,) = session.prompts  # as a mask, it replaces what was said
     assert isinstance(prompt, OutlinePrompt)
-    assert prompt.vertices == tuple(TRIANGLE)
+    assert prompt.outlines == (Outline(kind="polygon", vertices=tuple(TRIANGLE)),)
     session.add_ellipse(2, 0, BOX)
     session.preview(0)
     assert session.labels[0, 30, 48] == 2
     assert session.labels[0, 21, 41] == 0
     session.add_points(1, 0, [(12, 20)], [1])  # refines it
     assert len(session.prompts) == 3
+
+
+def test_several_outlines_are_one_mask_in_one_step(opened: Open) -> None:
+    session = opened()
+    hole = [(24, 44), (24, 52), (36, 52), (36, 44)]
+    drawn = [("polygon", TRIANGLE, 1), ("ellipse", BOX, 1), ("polygon", hole, 0)]
+    session.add_outlines(1, 0, drawn)
+    session.preview(0)
+    both = polygon_mask(TRIANGLE, SHAPE) | ellipse_mask(BOX, SHAPE)
+    wanted = both & ~polygon_mask(hole, SHAPE)
+    np.testing.assert_array_equal(session.labels[0] == 1, wanted)
+    assert session.undoable == ["outline of 1"]
+    session.add_outlines(1, 0, [(*drawn[2][:2], 1), ("polygon", TRIANGLE, 0), drawn[2]])
+    assert not session.preview(0).labels.any()  # all of it was taken away
 
 
 @pytest.mark.parametrize(
@@ -78,6 +92,10 @@ def test_an_outline_is_a_mask_in_one_step(opened: Open) -> None:
         (lambda s: s.add_polygon(1, 0, [(1, 1), (5, 5), (9, 9)]), "holds no pixel"),
         (lambda s: s.add_polygon(1, 0, [(90, 90), (90, 99), (99, 99)]), "no pixel of"),
         (lambda s: s.add_ellipse(1, 0, TRIANGLE), "four corners of its box, not 3"),
+        (lambda s: s.add_outlines(1, 0, []), "first outline must have the label 1"),
+        (lambda s: s.add_outlines(1, 0, [("polygon", BOX, 0)]), "first outline must"),
+        (lambda s: s.add_outlines(1, 0, [("polygon", BOX, 2)]), "label must be 1"),
+        (lambda s: s.add_outlines(1, 0, [("star", BOX, 1)]), "not 'star'"),
         (lambda s: s.suppose(1, 0, (99, 99)), "click inside"),
         (lambda s: s.suppose(1, -1, (9, 9)), "Frame -1 does not exist"),
     ],
@@ -97,10 +115,12 @@ def test_drawn_prompts_survive_json_and_older_readers() -> None:
     scribble = ScribblePrompt.from_path(3, 2, PATH, 0, SHAPE)
     polygon = OutlinePrompt.from_vertices(4, 1, "polygon", TRIANGLE, SHAPE)
     ellipse = OutlinePrompt.from_vertices(5, 1, "ellipse", BOX, SHAPE)
-    for prompt in (scribble, polygon, ellipse):
+    both = [("polygon", TRIANGLE, 1), ("ellipse", BOX, 0)]
+    pieces = OutlinePrompt.from_outlines(6, 1, both, SHAPE)
+    for prompt in (scribble, polygon, ellipse, pieces):
         said = json.loads(json.dumps(prompt_to_json(prompt)))
         assert prompt_from_json(said) == prompt
-        for name in ("path", "polygon", "ellipse"):
+        for name in ("path", "polygon", "ellipse", "outlines"):
             said.pop(name, None)
         plain = prompt_from_json(said)  # what one that does not know them reads
         assert type(plain) in (PointPrompt, MaskPrompt)
@@ -114,7 +134,7 @@ def test_sessions_on_disk_know_them_and_do_them_again(
     session = opened(tmp_path / "movie.npy", path=tmp_path / "cells")
     session.add_scribble(1, 0, PATH)
     session.add_polygon(2, 1, TRIANGLE)
-    session.add_ellipse(2, 4, BOX)
+    session.add_outlines(2, 4, [("ellipse", BOX, 1), ("polygon", TRIANGLE, 0)])
     for _ in session.propagate(frames=range(6)):
         pass
     session.swap(1, 2, 3)  # a drawn prompt goes along, with its new id

@@ -146,6 +146,38 @@ def test_labels_to_begin_with_are_kept_and_done_again(
         assert list(replay.differences()) == []
 
 
+def test_scores_that_are_taken_over_are_out_of_date_until_tracked_again(
+    movie: np.ndarray, nano: SAM2, tmp_path: Path
+) -> None:
+    with Session(nano, movie) as first:
+        first.add_points(1, 2, [(16, 20)], [1])
+        for _ in first.propagate(frames=range(2, 6)):
+            pass
+        scores, planes = first.scores, np.array(first.labels)
+    known = scores.of(1)
+    with Session(nano, movie, path=tmp_path / "a") as session:
+        session.begin_with(enumerate(planes))
+        session.take_scores(scores)
+        session.add_points(1, 2, [(16, 20)], [1])
+        np.testing.assert_array_equal(session.scores.of(1).rows, known.rows)
+        assert np.flatnonzero(session.review(1).outdated).tolist() == [3, 4, 5]
+        with pytest.raises(PromptError, match="begin another session"):
+            session.take_scores(scores)
+        path = session.path
+    assert path is not None
+    with Session.open(path, model=nano, stack=movie) as again:
+        np.testing.assert_array_equal(again.scores.of(1).rows, known.rows)
+        for _ in again.propagate(frames=range(2, 6)):
+            pass
+        assert not again.review(1).outdated.any()
+    with open_replay(path, model=nano, stack=movie) as replay:
+        for _ in replay.run():
+            pass
+        assert list(replay.differences()) == []
+    with Session(nano, movie[:-1]) as shorter, pytest.raises(PromptError):
+        shorter.take_scores(scores)
+
+
 def test_a_note_of_the_image_that_cannot_be_read_is_none(tmp_path: Path) -> None:
     assert read_image_note(tmp_path) == {}
     (tmp_path / "image.json").write_text(json.dumps([1]))

@@ -104,12 +104,19 @@ def test_what_was_drawn_is_drawn_again(begun: Session, tmp_path: Path) -> None:
     square = [(9.5, 9.5), (9.5, 24.25), (24.5, 24.5), (24.5, 9.5)]
     begun.add_polygon(1, 0, square)
     begun.add_ellipse(2, 0, [(y + 12, x + 30) for y, x in square])
+    pieces = [
+        ("polygon", square, 1),
+        ("ellipse", square, 0),
+        ("polygon", square[1:], 1),
+    ]
+    begun.add_outlines(1, 5, pieces)
     begun.add_scribble(1, 3, [(16, 14), (18.123456, 26)])
     begun.add_scribble(1, 3, [(40, 40), (40, 50)], label=0)
     run(begun)
     text, labels = again(begun, tmp_path)
     assert "session.add_polygon(1, 0, [(9.5, 9.5), (9.5, 24.25)" in text
     assert "session.add_ellipse(2, 0, " in text
+    assert "session.add_outlines(1, 5, [('polygon', [(9.5, 9.5), " in text
     assert text.count("session.add_scribble(1, 3, ") == 2
     assert set(np.unique(labels[0])) == {0, 1, 2}
     np.testing.assert_array_equal(labels, begun.labels)

@@ -250,10 +250,12 @@ class DiskEngine:
                 inside |= (y >= y0) & (y < y1) & (x >= x0) & (x < x1)
             points = [] if prompts is None else list(prompts.points)
             labels = [] if prompts is None else list(prompts.labels)
-            if prompts is not None and prompts.outline is not None:
+            if prompts is not None and prompts.outlines:
+                inside = np.zeros(plane.shape, bool)
                 fill = {"polygon": polygon_mask, "ellipse": ellipse_mask}
-                outline = prompts.outline
-                inside = fill[outline.kind](outline.vertices, plane.shape)
+                for outline in prompts.outlines:
+                    held = fill[outline.kind](outline.vertices, plane.shape)
+                    inside = inside | held if outline.label else inside & ~held
             scribbles = () if prompts is None else prompts.scribbles
             for scribble in reversed(scribbles):
                 along = scribble_points(scribble.path, plane.shape).tolist()

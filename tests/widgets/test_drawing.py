@@ -56,7 +56,7 @@ def test_an_outline_is_drawn_with_the_mouse(bench, mouse):
     bench.widget.panel.outline_tool.click()
     assert bench.status == messages.OUTLINE
     mouse.drag(ring(24, 30, 12))
-    outline = bench.place.sent[1, 0].outline
+    (outline,) = bench.place.sent[1, 0].outlines
     assert outline.kind == "polygon"
     wanted = polygon_mask(outline.vertices, (48, 64))
     np.testing.assert_array_equal(bench.labels[0] == 1, wanted)
@@ -69,15 +69,22 @@ def test_an_outline_is_drawn_with_the_mouse(bench, mouse):
     assert bench.labels[11].any()
 
 
-def test_the_sign_button_holds_for_scribbles_but_not_for_outlines(bench, mouse):
+def test_the_sign_button_holds_for_all_that_is_drawn_but_boxes(bench, mouse):
     bench.widget.panel.sign.setChecked(True)
     bench.widget.panel.scribble_tool.click()
     mouse.drag(line((10, 10), (10, 40)))
     assert bench.place.sent[1, 0].scribbles[0].label == 0
+    bench.widget.panel.box_tool.click()
+    mouse.drag([(20, 20), (30, 30), (40, 40)])
+    assert bench.labels[0, 30, 30] == 1
+    bench.widget.panel.sign.setChecked(False)
     bench.widget.panel.outline_tool.click()
     mouse.drag(ring(24, 30, 12))
-    assert bench.labels[0, 24, 30] == 1
-    assert list(bench.place.prompts.shapes.features["sign"]) == [0, 1]
+    bench.widget.panel.sign.setChecked(True)
+    mouse.drag(ring(24, 30, 5))
+    assert bench.labels[0, 24, 30] == 0
+    assert bench.labels[0, 24, 22] == 1
+    assert list(bench.place.prompts.shapes.features["sign"]) == [0, 1, 1, 0]
 
 
 def shapes_of(bench):
@@ -142,17 +149,100 @@ def test_an_ellipse_and_a_line_from_naparis_own_tools(bench):
     assert shapes.shape_type == ["ellipse"]
 
 
-def test_the_last_outline_counts_and_clicks_refine_it(bench):
+SMALL = [(9.5, 39.5), (9.5, 49.5), (19.5, 49.5), (19.5, 39.5)]
+
+
+def test_outlines_of_a_cell_are_its_pieces_and_clicks_refine_them(bench):
     shapes = shapes_of(bench)
     shapes.add(nd(SQUARE), shape_type="polygon")
     bench.settle()
-    small = [(9.5, 39.5), (9.5, 49.5), (19.5, 49.5), (19.5, 39.5)]
-    shapes.add(nd(small), shape_type="polygon")
+    shapes.add(nd(SMALL), shape_type="ellipse")
     bench.settle()
-    assert bench.labels[0, 20, 20] == 0
-    assert bench.labels[0, 12, 45] == 1
-    bench.click(0, 30, 45)
-    assert bench.labels[0, 12, 45] == bench.labels[0, 30, 45] == 1
+    size = bench.labels[0].shape
+    wanted = polygon_mask(SQUARE, size) | ellipse_mask(SMALL, size)
+    np.testing.assert_array_equal(bench.labels[0] == 1, wanted)
+    assert bench.widget.panel.console.text() == (
+        'session.add_outlines(1, 0, [("polygon", [(9.5, 9.5), (9.5, 29.5), '
+        '(29.5, 29.5), (29.5, 9.5)], 1), ("ellipse", [(9.5, 39.5), (9.5, 49.5), '
+        "(19.5, 49.5), (19.5, 39.5)], 1)])"
+    )
+    bench.click(0, 35, 45)
+    assert bench.labels[0, 12, 45] == bench.labels[0, 35, 45] == 1
+    bench.widget.undo()
+    bench.settle()
+    bench.widget.undo()
+    bench.settle()
+    np.testing.assert_array_equal(bench.labels[0] == 1, polygon_mask(SQUARE, size))
+    assert shapes.shape_type == ["polygon"]
+
+
+def test_an_outline_with_ctrl_takes_away_from_those_before(bench, mouse):
+    bench.widget.panel.outline_tool.click()
+    mouse.drag(ring(24, 30, 14))
+    mouse.drag(ring(24, 30, 6), CONTROL)
+    assert [o.label for o in bench.place.sent[1, 0].outlines] == [1, 0]
+    assert bench.labels[0, 24, 30] == 0
+    assert bench.labels[0, 24, 20] == 1
+    colours = bench.place.prompts.shapes.edge_color
+    assert colours[1].tolist() == [1, 1, 1, 1]
+    mouse.drag(ring(24, 30, 2))  # and what comes later counts later
+    assert bench.labels[0, 24, 30] == 1
+    shapes = bench.place.prompts.shapes
+    shapes.selected_data = {0}
+    shapes.remove_selected()
+    bench.settle()
+    mouse.wait()
+    assert len(shapes.data) == len(shapes.features) == 1  # the island stays
+    assert bench.labels[0, 24, 20] == 0
+    assert bench.labels[0, 24, 30] == 1
+
+
+def test_an_outline_takes_away_from_what_was_found(bench, mouse, viewer):
+    bench.click(0, 24, 30)
+    bench.widget.follow("forward")
+    bench.settle()
+    viewer.dims.set_point(0, 3)
+    before = bench.labels[3].copy()
+    assert before[24, 33] == 1
+    bench.widget.panel.outline_tool.click()
+    mouse.drag(ring(24, 36, 3), CONTROL)
+    mouse.wait()
+    assert bench.status == messages.CUT
+    assert bench.labels[3, 24, 36] == 0
+    assert bench.labels[3, 24, 31] == 1
+    assert (1, 3) in bench.place.masks
+    assert len(bench.place.prompts.shapes.data) == 0
+    assert bench.widget.panel.console.text().startswith("session.add_mask(1, 3, ")
+    bench.widget.undo()
+    bench.settle()
+    np.testing.assert_array_equal(bench.labels[3], before)
+    assert not bench.place.masks
+
+
+def test_there_must_be_something_to_take_away(bench, mouse):
+    bench.widget.panel.outline_tool.click()
+    notification_manager.records.clear()
+    mouse.drag(ring(24, 36, 8), CONTROL)
+    mouse.wait()
+    assert bench.status == messages.NOTHING_TO_CUT
+    assert len(notification_manager.records) == 1
+    shapes = bench.place.prompts.shapes
+    assert (len(shapes.data), len(shapes.features)) == (0, 0)
+    assert bench.place.untouched
+
+
+def test_another_box_takes_the_place_of_the_one_before(bench, mouse):
+    bench.widget.panel.box_tool.click()
+    mouse.drag([(5, 5), (10, 10), (20, 20)])
+    mouse.drag([(25, 25), (30, 30), (40, 45)])
+    shapes = bench.place.prompts.shapes
+    assert (len(shapes.data), len(shapes.features)) == (1, 1)
+    assert bench.labels[0, 10, 10] == 0
+    assert bench.labels[0, 30, 30] == 1
+    bench.widget.undo()
+    bench.settle()
+    assert bench.labels[0, 10, 10] == 1
+    assert len(shapes.data) == 1
 
 
 def test_painting_replaces_an_outline(bench):

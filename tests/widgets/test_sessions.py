@@ -534,3 +534,23 @@ def test_every_button_shows_its_line(viewer, movie, open_bench, monkeypatch):
     panel.model.setCurrentIndex(1)
     panel.download.click()
     assert panel.console.text().endswith("download('sam2.1-tiny')")
+
+
+def test_the_strip_is_not_emptied_by_another_contrast(real, viewer, cells):
+    before = work(real, cells[1])
+    cell, lowest = real.place.cells[1], real.place.cells[1].lowest
+    known = cell.confidence.copy()
+    low, high = viewer.layers[0].contrast_limits
+    viewer.layers[0].contrast_limits = (low, high * 0.8)
+    real.widget.panel.new_contrast.click()
+    real.settle(timeout=PATIENCE)
+    np.testing.assert_array_equal(real.labels, before)
+    cell = real.place.cells[1]
+    np.testing.assert_array_equal(cell.confidence, known)
+    assert cell.lowest == lowest
+    assert np.flatnonzero(cell.outdated).tolist() == [1, 2, 3]
+    assert "to be done again" in cell.words(2)
+    real.widget.follow("forward")
+    real.settle(timeout=PATIENCE)
+    assert not real.place.cells[1].outdated.any()
+    assert np.isfinite(real.place.cells[1].confidence[:4]).all()

@@ -229,7 +229,7 @@ def test_taking_a_click_away_in_the_layer_is_taking_it_back(engine, movie):
 
 def test_what_was_removed_in_the_layer_comes_back(engine, movie):
     first = request_for(movie, {(1, 0): click((30.0, 30.0))})
-    outline = FramePrompts(outline=Outline(kind="polygon", vertices=SQUARE))
+    outline = FramePrompts(outlines=(Outline(kind="polygon", vertices=SQUARE),))
     second = request_for(movie, {**first.prompts, (2, 0): outline})
     labels = engine.open(first, 0)
     for request in (first, second):
@@ -336,6 +336,7 @@ def test_names_locks_and_clicks_outlive_another_contrast(kept, movie):
     follow(engine, request)
     engine.edit(request, Edit(verb="rename", object_id=1, name="mother"))
     engine.edit(request, Edit(verb="lock", object_id=1, frames=(2,)))
+    before = engine.review(request, [1])[1]
     brighter = Request(
         model=MODEL,
         target=replace(request.target, contrast_limits=(0.0, 999.0)),
@@ -343,6 +344,11 @@ def test_names_locks_and_clicks_outlive_another_contrast(kept, movie):
     )
     seen = engine.review(brighter, [1])[1]
     assert seen.locked.tolist() == [False, False, True, False, False]
+    np.testing.assert_array_equal(seen.confidence, before.confidence)
+    np.testing.assert_array_equal(seen.area, before.area)
+    assert np.isfinite(seen.confidence).all()
+    # They are of the other contrast, but for what the user fixed.
+    assert seen.outdated.tolist() == [False, True, False, True, True]
     undone = engine.turn(brighter, undo=True)
     assert undone is None  # those deeds were another session's
     more = replace(brighter, prompts={(1, 0): click((30.0, 30.0), (33.0, 31.0))})
@@ -350,6 +356,20 @@ def test_names_locks_and_clicks_outlive_another_contrast(kept, movie):
     back = engine.turn(more, undo=True)
     assert back.prompts == request.prompts
     assert back.names == {1: "mother"}
+    follow(engine, more)
+    assert not engine.review(more, [1])[1].outdated.any()
+
+
+def test_how_sure_it_was_outlives_another_model(kept, movie):
+    engine = kept()
+    request = request_for(movie, {(1, 0): click((30.0, 30.0))})
+    follow(engine, request)
+    before = engine.review(request, [1])[1].confidence
+    for version in (1, 2):  # again and again
+        other = replace(request, model=replace(MODEL, version=version))
+        engine.open(other, 0)
+        seen = engine.review(other, [1])[1]
+        np.testing.assert_array_equal(seen.confidence, before)
 
 
 def test_flags_are_in_words():
@@ -477,18 +497,25 @@ def test_drawings_are_told_to_the_session_and_taken_back(engine, movie):
     outline = Outline(kind="polygon", vertices=SQUARE)
     ellipse = Outline(kind="ellipse", vertices=SQUARE)
     scribble = Scribble(path=((40.0, 10.0), (40.0, 30.0)), label=1)
-    drawn = FramePrompts(outline=outline)
+    drawn = FramePrompts(outlines=(outline,))
     labels = engine.open(request_for(movie), 0)
     engine.preview(request_for(movie, {(1, 0): drawn}), 0)
     square = labels[0, 1].copy()
     assert square[10, 10] == square[29, 29] == 1
     assert (square == 1).sum() == 400
-    engine.preview(request_for(movie, {(1, 0): FramePrompts(outline=ellipse)}), 0)
+    engine.preview(request_for(movie, {(1, 0): FramePrompts(outlines=(ellipse,))}), 0)
     assert labels[0, 1, 10, 10] == 0
     assert labels[0, 1, 20, 20] == 1
     engine.preview(request_for(movie, {(1, 0): drawn}), 0)  # undone in the session
     assert (labels[0, 1] == square).all()
-    both = {(1, 0): drawn, (2, 1): FramePrompts(scribbles=(scribble,))}
+    hole = Outline(kind="ellipse", vertices=SQUARE, label=0)
+    corners = FramePrompts(outlines=(outline, hole))
+    engine.preview(request_for(movie, {(1, 0): corners}), 0)
+    assert labels[0, 1, 10, 10] == 1
+    assert labels[0, 1, 20, 20] == 0
+    engine.preview(request_for(movie, {(1, 0): drawn}), 0)
+    engine.preview(request_for(movie, {(1, 0): corners}), 0)
+    both = {(1, 0): corners, (2, 1): FramePrompts(scribbles=(scribble,))}
     request = request_for(movie, both)
     engine.preview(request, 1)
     assert (
@@ -500,7 +527,7 @@ def test_drawings_are_told_to_the_session_and_taken_back(engine, movie):
     assert standing.masks == ()  # an outline is none that was painted
     standing = engine.turn(request, undo=True)
     assert standing.what == "scribble on 2"
-    assert standing.prompts == {(1, 0): drawn}
+    assert standing.prompts == {(1, 0): corners}
 
 
 def test_scribbles_that_are_added_refine_and_others_begin_anew(engine, movie):
@@ -519,7 +546,7 @@ def test_scribbles_that_are_added_refine_and_others_begin_anew(engine, movie):
 
 
 def test_painting_over_an_outline_and_back(engine, movie):
-    drawn = FramePrompts(outline=Outline(kind="polygon", vertices=SQUARE))
+    drawn = FramePrompts(outlines=(Outline(kind="polygon", vertices=SQUARE),))
     request = request_for(movie, {(1, 0): drawn})
     labels = engine.open(request, 0)
     engine.preview(request, 0)

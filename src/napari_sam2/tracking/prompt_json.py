@@ -6,7 +6,7 @@ import base64
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2.tracking.drawn_prompts import OutlinePrompt, ScribblePrompt
+from napari_sam2.tracking.drawn_prompts import Outline, OutlinePrompt, ScribblePrompt
 from napari_sam2.tracking.prompts import BoxPrompt, MaskPrompt, PointPrompt
 
 if TYPE_CHECKING:
@@ -34,7 +34,14 @@ def prompt_to_json(prompt: Prompt) -> dict[str, Any]:
         "size": list(prompt.size),
     }
     if isinstance(prompt, OutlinePrompt):
-        said[prompt.kind] = [list(vertex) for vertex in prompt.vertices]
+        lines = [
+            (o.kind, [list(yx) for yx in o.vertices], o.label) for o in prompt.outlines
+        ]
+        first = lines[0]
+        if len(lines) > 1:
+            said["outlines"] = [list(line) for line in lines]
+        else:
+            said[first[0]] = first[1]
     return said
 
 
@@ -76,10 +83,12 @@ def prompt_from_json(item: dict[str, Any]) -> Prompt:
         bits=bits,
     )
     kinds: tuple[OutlineKind, ...] = ("polygon", "ellipse")
-    for kind in kinds:
-        if kind in item:
-            return OutlinePrompt(**vars(mask), kind=kind, vertices=_pairs(item[kind]))
-    return mask
+    single = [(kind, item[kind], 1) for kind in kinds if kind in item]
+    outlines = tuple(
+        Outline(kind=kind, vertices=_pairs(vertices), label=int(label))
+        for kind, vertices, label in item.get("outlines", single)
+    )
+    return OutlinePrompt(**vars(mask), outlines=outlines) if outlines else mask
 
 
 def _pairs(points: Any) -> tuple[tuple[float, float], ...]:

@@ -129,7 +129,7 @@ class Replay:
             session.remove_object(entry["object"])
         elif what == "name":
             session.rename(entry["object"], entry["name"])
-        elif what in ("lock", "unlock"):
+        elif what in ("lock", "unlock", "scores"):
             apply(session._state, entry)  # locks with the masks of then
         elif what == "open":
             session.reopen()

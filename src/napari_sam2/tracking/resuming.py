@@ -237,6 +237,8 @@ def apply(state: SessionState, entry: dict[str, Any]) -> None:
         for object_id, frames in entry["drawn"].items():
             for t in frames:
                 state.note_drawn(int(object_id), t)
+    elif what == "scores":
+        state.take_scores(entry["scores"])
     else:
         msg = f"nothing is known of {what!r}"
         raise ValueError(msg)

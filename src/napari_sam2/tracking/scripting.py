@@ -108,7 +108,7 @@ def write_script(entries: Sequence[Entry], folder: Path) -> Script:
             _start(script, entry, folder)
         elif what == "prompt":
             _prompt(script, prompt_from_json(entry["prompt"]), entry)
-        elif what not in ("plane", "done"):
+        elif what not in ("plane", "done", "scores"):
             script.lines.append(_line(entry))
         objects.note(entry)
     return script
@@ -187,8 +187,7 @@ def _prompt(script: Script, prompt: Prompt, entry: Entry) -> None:
     object_id, frame = prompt.object_id, prompt.frame_idx
     again = ", replace=True" if entry.get("replace") else ""
     if isinstance(prompt, OutlinePrompt):
-        corners = list(prompt.vertices)
-        text = f"session.add_{prompt.kind}({object_id}, {frame}, {corners})"
+        text = f"session.{_outlines(object_id, frame, prompt)}"
     elif isinstance(prompt, ScribblePrompt) and not again:
         path, label = list(prompt.path), prompt.labels[0]
         text = f"session.add_scribble({object_id}, {frame}, {path}, {label})"
@@ -204,6 +203,14 @@ def _prompt(script: Script, prompt: Prompt, entry: Entry) -> None:
         script.need("import numpy as np")
         text = f"session.add_mask({object_id}, {frame}, {_mask(script, prompt)}"
     script.lines.append(text)
+
+
+def _outlines(object_id: int, frame: int, prompt: OutlinePrompt) -> str:
+    if len(prompt.outlines) == 1:
+        (one,) = prompt.outlines
+        return f"add_{one.kind}({object_id}, {frame}, {list(one.vertices)})"
+    lines = [(o.kind, list(o.vertices), o.label) for o in prompt.outlines]
+    return f"add_outlines({object_id}, {frame}, {lines})"
 
 
 def _mask(script: Script, prompt: MaskPrompt) -> str:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
+    from napari_sam2.tracking.scores import ScoreTable
+
 
 class KeptSession(ReviewedSession):
     """A session that can change its place; see `Session`."""
@@ -82,6 +84,31 @@ class KeptSession(ReviewedSession):
         if self._folder is not None and frames:
             keep_start(self._folder.path, frames)
         self._log({"do": "start", "frames": frames, "drawn": drawn})
+
+    def take_scores(self, scores: ScoreTable) -> None:
+        """Take over what another session said of the labels that are there already.
+
+        Until a frame is tracked again it counts as out of date, see `review`.
+
+        Parameters
+        ----------
+        scores
+            `Session.scores` of the other one, on as many frames.
+
+        Raises
+        ------
+        PromptError
+            If there are scores already, or the other has more or fewer frames.
+        """
+        if self._state.scores.object_ids or scores.n_frames != self._state.n_frames:
+            msg = (
+                "Scores can be taken over into a session that has none, from one of as "
+                "many frames; begin another session for them."
+            )
+            raise PromptError(msg)
+        held = {name: column.tolist() for name, column in scores.state().items()}
+        self._state.take_scores(held)
+        self._log({"do": "scores", "scores": held})
 
     def reopen(self) -> None:
         """Forget memories and what can be undone, as opening it again does.

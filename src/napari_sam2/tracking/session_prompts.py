@@ -15,9 +15,10 @@ from napari_sam2.tracking.prompts import BoxPrompt, MaskPrompt, PromptError
 from napari_sam2.tracking.session_core import SessionCore
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import ArrayLike, NDArray
 
-    from napari_sam2.tracking.drawn_prompts import OutlineKind
     from napari_sam2.tracking.prompts import Prompt
 
 
@@ -122,7 +123,7 @@ class PromptedSession(SessionCore):
         PromptError
             As in `add_points`, or if no pixel's centre lies in the polygon.
         """
-        self._add_outline(object_id, frame, "polygon", vertices)
+        self.add_outlines(object_id, frame, [("polygon", vertices, 1)])
 
     def add_ellipse(self, object_id: int, frame: int, corners: ArrayLike) -> None:
         """Draw an ellipse as an object's outline; what it holds is the mask.
@@ -140,15 +141,33 @@ class PromptedSession(SessionCore):
         PromptError
             As in `add_points`, or if no pixel's centre lies in the ellipse.
         """
-        self._add_outline(object_id, frame, "ellipse", corners)
+        self.add_outlines(object_id, frame, [("ellipse", corners, 1)])
 
-    def _add_outline(
-        self, object_id: int, frame: int, kind: OutlineKind, vertices: ArrayLike
+    def add_outlines(
+        self,
+        object_id: int,
+        frame: int,
+        outlines: Iterable[tuple[str, ArrayLike, int]],
     ) -> None:
+        """Draw an object in several pieces, or with holes; together they are its mask.
+
+        Parameters
+        ----------
+        object_id, frame
+            As in `add_points`.
+        outlines
+            (kind, vertices, label) in the order in which they count: a "polygon" or an
+            "ellipse" as in `add_polygon` and `add_ellipse`, whose pixels are added
+            (label 1) or taken away (0).
+
+        Raises
+        ------
+        PromptError
+            As in `add_points`, or if an outline holds no pixel's centre, or the first
+            takes away.
+        """
         shape = self.stack.shape[1:]
-        self.add_prompt(
-            OutlinePrompt.from_vertices(object_id, frame, kind, vertices, shape)
-        )
+        self.add_prompt(OutlinePrompt.from_outlines(object_id, frame, outlines, shape))
 
     def add_mask(self, object_id: int, frame: int, mask: ArrayLike) -> None:
         """Give an object's mask; it replaces what was said in the frame before.

@@ -232,6 +232,10 @@ class SessionState:
         self.scores.forget(object_id)
         return self.frames_drawn(object_id)
 
+    def take_scores(self, held: Mapping[str, Any]) -> None:
+        """Begin with scores that were held, see `ScoreTable.state`."""
+        self.scores = ScoreTable.from_state(held)
+
     def rename(self, object_id: int, name: str) -> None:
         """Give an object a name, or take it away with an empty one."""
         self.begin(f"name of {object_id}", [object_id])

@@ -10,7 +10,8 @@ from qtpy.QtCore import QTimer
 
 from napari_sam2.widgets import console_lines, messages
 from napari_sam2.widgets.cells import Cells
-from napari_sam2.widgets.engine import FramePrompts
+from napari_sam2.widgets.engine import FramePrompts, Painted
+from napari_sam2.widgets.prompt_geometry import without
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Mapping
@@ -100,12 +101,14 @@ class Asking:
         if request is None:
             return
         desk.say_what_to_do()
-        frame = place.here
-        desk.submit(
-            OPEN,
-            partial(desk.engine.open, request, frame),
-            on_done=partial(self._opened, place),
-        )
+        frame, engine = place.here, desk.engine
+        known = () if place.untouched else tuple(place.cells.ids)
+
+        def work() -> tuple[Any, Mapping[int, ObjectReview]]:
+            array = engine.open(request, frame)
+            return array, engine.review(request, known) if known else {}
+
+        desk.submit(OPEN, work, on_done=partial(self._opened, place))
         desk.console(console_lines.session_lines(request)[-2])
 
     def prompted(self) -> None:
@@ -118,6 +121,7 @@ class Asking:
             desk.say(refused)
             show_warning(refused)
             request = desk.request() or request
+        self._cut(place, request)
         before = place.sent
         changed = place.changed_frames(request.prompts)
         if not changed:
@@ -152,7 +156,28 @@ class Asking:
             place.plane(request.target, frame),
             place.painted(frame),
         )
-        self._take(place, request, frame, take, name=None)
+        self._take(place, request, frame, take)
+
+    def _cut(self, place: Workplace, request: Request) -> None:
+        """Take outlined pixels away from a mask that no outline gave: as if erased."""
+        taken = place.prompts.take_cuts(request.target)
+        for (object_id, frame), outlines in taken.items():
+            known = place.sent.get((object_id, frame))
+            if known is not None and known.outlines:
+                continue  # the outline that they took away from was removed
+            cell = place.cells.get(object_id)
+            if cell is None or not cell.area[frame]:
+                self._desk.say(messages.NOTHING_TO_CUT)
+                show_warning(messages.NOTHING_TO_CUT)
+                continue
+            take = partial(
+                self._desk.engine.take_masks,
+                request,
+                frame,
+                without(place.plane(request.target, frame), object_id, outlines),
+                Painted(selected=object_id, areas={}),
+            )
+            self._take(place, request, frame, take, said=messages.CUT)
 
     def take_labels(self, labels: Labels) -> None:
         """Start from every object of a Labels layer in the visible frame."""
@@ -247,9 +272,10 @@ class Asking:
         frame: int,
         take: Callable[[], tuple[int, ...]],
         *,
-        name: str | None,
+        name: str | None = None,
+        said: str = messages.PAINTED,
     ) -> None:
-        """Take masks, then show the frame with them."""
+        """Take masks, of a layer of that name or drawn, then show the frame."""
         desk = self._desk
         self._following.stop_quietly()
         engine = desk.engine
@@ -277,16 +303,20 @@ class Asking:
                 if ids:
                     line = console_lines.painted_line(ids[0], frame, layer, index)
                     desk.console(line)
-                desk.say(messages.PAINTED)
+                desk.say(said)
 
         desk.submit(f"masks {frame}", work, on_done=done)
 
-    def _opened(self, place: Workplace, array: Any) -> None:
-        desk = self._desk
+    def _opened(
+        self, place: Workplace, answer: tuple[Any, Mapping[int, ObjectReview]]
+    ) -> None:
+        desk, (array, reviews) = self._desk, answer
         desk.ready = True
+        place.cells.take_some(reviews, tuple(reviews))
         if place is desk.place:
             desk.panel.device.setToolTip(messages.computing(desk.engine.computes))
             desk.show_result(place, array)
+            desk.show_objects()
             desk.say_what_to_do()
             desk.opened.emit()
 

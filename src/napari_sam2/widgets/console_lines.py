@@ -60,10 +60,16 @@ def prompt_lines(key: PromptKey, prompts: FramePrompts) -> list[str]:
     """Return the lines that give an object its prompts in one frame."""
     object_id, frame = key
     lines = []
-    outline = prompts.outline
-    if outline is not None:
-        corners = _pairs(outline.vertices)
-        lines.append(f"session.add_{outline.kind}({object_id}, {frame}, [{corners}])")
+    if len(prompts.outlines) == 1:
+        (one,) = prompts.outlines
+        corners = _corners(one.vertices)
+        lines.append(f"session.add_{one.kind}({object_id}, {frame}, [{corners}])")
+    elif prompts.outlines:
+        drawn = ", ".join(
+            f'("{o.kind}", [{_corners(o.vertices)}], {o.label})'
+            for o in prompts.outlines
+        )
+        lines.append(f"session.add_outlines({object_id}, {frame}, [{drawn}])")
     if prompts.box is not None:
         box = ", ".join(f"{value:.1f}" for value in prompts.box)
         lines.append(f"session.add_box({object_id}, {frame}, ({box}))")
@@ -92,6 +98,36 @@ def new_prompt_line(
 
 def _pairs(points: Iterable[tuple[float, float]]) -> str:
     return ", ".join(f"({y:.1f}, {x:.1f})" for y, x in points)
+
+
+def _corners(points: Iterable[tuple[float, float]]) -> str:
+    """Write as much as decides which pixels an outline holds."""
+    return ", ".join(f"({y:g}, {x:g})" for y, x in points)
+
+
+def tool_line(tool: str, object_id: int, frame_idx: int, *, positive: bool) -> str:
+    """Return the line that the next use of a tool will be."""
+    call, use = {
+        "click": ("add_points", "click"),
+        "box": ("add_box", "drag"),
+        "scribble": ("add_scribble", "drag"),
+        "outline": ("add_polygon", "drag"),
+        "paint": ("add_mask", "stroke"),
+    }[tool]
+    what = "…" if positive or tool in ("box", "paint") else "…, 0"
+    if tool == "outline" and not positive:
+        call, what = "add_outlines", "[…, (…, 0)]"
+    return f"session.{call}({object_id}, {frame_idx}, {what})  # the next {use}"
+
+
+def suppose_line(object_id: int, frame_idx: int) -> str:
+    """Return the line that says what a click would give."""
+    return f"session.suppose({object_id}, {frame_idx}, (…, …))  # under the mouse"
+
+
+def seen_line(object_id: int, frame_idx: int) -> str:
+    """Return the line that shows what the model sees."""
+    return f"viewer.add_image(session.seen({frame_idx}, {object_id}).picture, rgb=True)"
 
 
 def painted_line(object_id: int, frame_idx: int, layer: str, at: object) -> str:
@@ -139,9 +175,12 @@ def go_line(axis: int | None, frame_idx: int) -> str:
     return f"viewer.dims.set_current_step({axis or 0}, {frame_idx})"
 
 
-def propagate_lines(direction: Direction, frames: range | None) -> list[str]:
+def propagate_lines(
+    direction: Direction, frames: range | None, *, everything: bool = False
+) -> list[str]:
     """Return the lines that follow the objects through the stack."""
     span = "" if frames is None else f", frames={frames!r}"
+    span += ", everything=True" if everything else ""
     return [
         f"for result in session.propagate({direction!r}{span}):",
         "    print(result.frame_idx)",

@@ -48,7 +48,7 @@ class Scribble:
 
 @dataclass(frozen=True, kw_only=True)
 class Outline:
-    """A drawn line around an object, which is its mask.
+    """A drawn closed line; what it holds is added to an object's mask, or taken away.
 
     Attributes
     ----------
@@ -56,17 +56,20 @@ class Outline:
         "polygon" or "ellipse".
     vertices : tuple of (y, x)
         Corners of the polygon, or the four of the ellipse's box.
+    label : int
+        1: it belongs to the object; 0: it does not.
     """
 
     kind: OutlineKind
     vertices: tuple[tuple[float, float], ...]
+    label: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class FramePrompts:
     """All clicks on one object in one frame, and what was drawn.
 
-    Said in this order: outline, box, scribbles, clicks.
+    Said in this order: outlines, box, scribbles, clicks.
 
     Attributes
     ----------
@@ -78,21 +81,22 @@ class FramePrompts:
         Rows y <= r < y2, columns x <= c < x2.
     scribbles : tuple of Scribble
         In the order in which they were drawn.
-    outline : Outline or None
-        The mask that all else refines.
+    outlines : tuple of Outline
+        The mask that all else refines, in the order in which they were drawn; the
+        first adds.
     """
 
     points: tuple[tuple[float, float], ...] = ()
     labels: tuple[int, ...] = ()
     box: tuple[float, float, float, float] | None = None
     scribbles: tuple[Scribble, ...] = ()
-    outline: Outline | None = None
+    outlines: tuple[Outline, ...] = ()
 
     @property
     def count(self) -> int:
         """How many prompts that are."""
-        drawn = (self.box is not None) + (self.outline is not None)
-        return len(self.points) + len(self.scribbles) + drawn
+        drawn = len(self.scribbles) + len(self.outlines) + (self.box is not None)
+        return len(self.points) + drawn
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -141,7 +141,9 @@ class Following(QObject):
             letter = request.target.axes[over]
             repeat = Repeat(over=letter, direction=direction, frames=some)
         self.repeated = repeat
-        desk.console(console_lines.propagate_lines(direction, some)[0] + " …")
+        again = desk.panel.again.isChecked()
+        lines = console_lines.propagate_lines(direction, some, everything=again)
+        desk.console(lines[0] + " …")
         run = self.run = Run(
             place=place,
             watched=desk.panel.watch.isChecked(),
@@ -157,7 +159,7 @@ class Following(QObject):
             direction,
             some,
             repeat,
-            everything=desk.panel.again.isChecked(),
+            everything=again,
         )
         desk.submit(
             FOLLOW,

@@ -91,7 +91,7 @@ MOUSE = (
     ("Shift + click (or drag)", "begin the next cell with it"),
     ("Box, and a drag", "the cell is in here"),
     ("Scribble, and a drag", "the cell lies along this; with Ctrl: it does not"),
-    ("Outline, and a drag", "this is its mask; taken as it is"),
+    ("Outline, and a drag", "this is its mask, or a piece; with Ctrl: take away"),
     ("Paint", "this is its mask; taken as it is"),
 )
 """What the mouse does, and what one says with it."""

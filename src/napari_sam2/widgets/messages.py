@@ -31,6 +31,10 @@ FLAT_ONLY = (
 )
 OUTSIDE = "That click lies beside the image; click on a cell inside it."
 ANOTHER_LAYER = "To go on, press <b>Click</b>, and click on a cell."
+ANOTHER_IMAGE = (
+    "To work on the image that came, choose it under <b>Layer</b>; to go on with yours,"
+    " press <b>Click</b>."
+)
 BAD_BOX = "That box holds no cell: press beside it, drag across it, let go."
 BAD_SCRIBBLE = "That scribble lies beside the image; draw it along a cell inside it."
 BAD_OUTLINE = "That outline holds no pixel of the image; draw it around a cell."
@@ -56,7 +60,12 @@ WRONG_AXES = (
 )
 GO_ON = "Click to correct, <b>Shift + click</b> for the next cell, or follow."
 PAINTED = "Your painting is taken as it is. Press <b>Forward ▶</b> to follow."
-OBSTACLES = (NO_IMAGE, LOADING, FLAT_ONLY, WRONG_AXES, ANOTHER_LAYER)
+CUT = "What you drew around is taken away. Press <b>Forward ▶</b> to follow."
+NOTHING_TO_CUT = (
+    "There is nothing of this cell to take away here: draw around what belongs to it "
+    "first."
+)
+OBSTACLES = (NO_IMAGE, LOADING, FLAT_ONLY, WRONG_AXES, ANOTHER_LAYER, ANOTHER_IMAGE)
 OTHER_CONTRAST = (
     "You see another contrast than the model does: it goes on with the one in which "
     "the cells were begun."

@@ -9,7 +9,7 @@ import numpy as np
 from napari.layers import Image
 from qtpy.QtCore import QObject
 
-from napari_sam2.widgets import messages
+from napari_sam2.widgets import console_lines, messages
 from napari_sam2.widgets.engine import Request
 from napari_sam2.widgets.target import TargetError
 
@@ -98,6 +98,9 @@ class ModelView(QObject):
     def _toggled(self, ticked: bool) -> None:
         if ticked:
             self.update()
+            if self._place is not None:
+                here, object_id = self._place.here, self._place.object_id
+                self._desk.console(console_lines.seen_line(object_id, here))
         else:
             self._remove()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -14,9 +14,10 @@ from napari_sam2.widgets.engine import FramePrompts, Outline, OutlineKind, Scrib
 from napari_sam2.widgets.prompt_sync import rounded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from napari.layers import Layer
+    from numpy.typing import ArrayLike, NDArray
 
     from napari_sam2.widgets.engine import PromptKey
     from napari_sam2.widgets.picture import Picture
@@ -112,26 +113,29 @@ def gather(drawn: Iterable[Drawn], target: Target) -> dict[PromptKey, FramePromp
     """Gather the prompts for a stack, by object and frame.
 
     What lies outside it, or at other positions of the axes that are held, is left
-    out; of several boxes or outlines of an object in a frame the last counts.
+    out, and so are `cuts`; of several boxes of an object in a frame the last counts.
     """
     found: dict[PromptKey, list[Drawn]] = defaultdict(list)
     for one in drawn:
         frame = one.frame(target)
         if frame is not None and one.why_unusable(target) is None:
             found[one.object_id, frame].append(one)
-    return {key: _frame_prompts(found[key], target) for key in sorted(found)}
+    given = {key: _frame_prompts(found[key], target) for key in sorted(found)}
+    return {key: prompts for key, prompts in given.items() if prompts.count}
 
 
 def _frame_prompts(drawn: list[Drawn], target: Target) -> FramePrompts:
     clicks = [one for one in drawn if one.kind == "click"]
     box: tuple[float, float, float, float] | None = None
-    outline: Outline | None = None
+    outlines: list[Outline] = []
     for one in drawn:
         if one.kind == "box":
             y, x, y2, x2 = map(rounded, box_of(one.vertices, target))
             box = (y, x, y2, x2)
-        elif one.kind == "polygon" or one.kind == "ellipse":
-            outline = Outline(kind=one.kind, vertices=one.pairs)
+        elif (one.kind == "polygon" or one.kind == "ellipse") and (
+            outlines or one.sign
+        ):
+            outlines.append(Outline(kind=one.kind, vertices=one.pairs, label=one.sign))
     return FramePrompts(
         points=tuple(one.pairs[0] for one in clicks),
         labels=tuple(one.sign for one in clicks),
@@ -141,8 +145,57 @@ def _frame_prompts(drawn: list[Drawn], target: Target) -> FramePrompts:
             for one in drawn
             if one.kind == "scribble"
         ),
-        outline=outline,
+        outlines=tuple(outlines),
     )
+
+
+def unusable(drawn: Sequence[Drawn], target: Target) -> dict[int, str]:
+    """Return which are no prompts anywhere in the image, and why.
+
+    Nor are boxes in whose place another was drawn, which needs no reason.
+    """
+    rows: dict[int, str] = {}
+    last: dict[PromptKey, int] = {}
+    for row, one in enumerate(drawn):
+        why, frame = one.why_unusable(target), one.frame(target)
+        if why is not None:
+            rows[row] = why
+        elif one.kind == "box" and frame is not None:
+            key = one.object_id, frame
+            if key in last:
+                rows[last[key]] = ""
+            last[key] = row
+    return rows
+
+
+def cuts(drawn: Sequence[Drawn], target: Target) -> dict[int, PromptKey]:
+    """Return which take away, with no outline before them that they take it from."""
+    begun, rows = set(), {}
+    for row, one in enumerate(drawn):
+        frame = one.frame(target)
+        if one.kind in ("polygon", "ellipse") and frame is not None:
+            key = one.object_id, frame
+            if one.sign:
+                begun.add(key)
+            elif key not in begun:
+                rows[row] = key
+    return rows
+
+
+def without(
+    plane: Callable[[], ArrayLike], object_id: int, outlines: Sequence[Drawn]
+) -> Callable[[], NDArray[Any]]:
+    """Return what reads a plane of labels without an object where outlines are."""
+
+    def read() -> NDArray[Any]:
+        pixels = np.array(plane())
+        for one in outlines:
+            fill = polygon_mask if one.kind == "polygon" else ellipse_mask
+            size = pixels.shape[0], pixels.shape[1]
+            pixels[fill(one.pairs, size) & (pixels == object_id)] = 0
+        return pixels
+
+    return read
 
 
 def to_draw(prompts: Mapping[PromptKey, FramePrompts], target: Target) -> list[Drawn]:
@@ -164,8 +217,8 @@ def to_draw(prompts: Mapping[PromptKey, FramePrompts], target: Target) -> list[D
 
         for point, label in zip(given.points, given.labels, strict=True):
             add("click", [point], label)
-        if given.outline is not None:
-            add(given.outline.kind, given.outline.vertices)
+        for outline in given.outlines:
+            add(outline.kind, outline.vertices, outline.label)
         if given.box is not None:
             y, x, y2, x2 = (edge - 0.5 for edge in given.box)  # see `box_of`
             add("box", [(y, x), (y, x2), (y2, x2), (y2, x)])

@@ -6,12 +6,12 @@ as features of the layer; so moving, deleting and undoing need no bookkeeping.
 
 from __future__ import annotations
 
-from functools import partial
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
 
-from napari_sam2.widgets.prompt_geometry import gather, to_draw
+from napari_sam2.widgets.prompt_geometry import cuts, gather, to_draw, unusable
 from napari_sam2.widgets.prompt_making import (
     OBJECT,
     ORDER,
@@ -26,7 +26,7 @@ from napari_sam2.widgets.prompt_making import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from napari.layers import Layer, Points, Shapes
     from napari.viewer import Viewer
@@ -88,7 +88,8 @@ class PromptLayers:
         # The mode in which a shape is being drawn, and how many there were before.
         self._drawing: tuple[str, int] | None = None
         self.shapes: Shapes | None = None
-        self.points: Points = self._make_points()
+        self.points: Points = make_points(viewer, image)
+        self._connect(self.points)
 
     @property
     def object_id(self) -> int:
@@ -137,35 +138,46 @@ class PromptLayers:
         return gather((d for layer in self.layers for d in self._drawn(layer)), target)
 
     def drop_unusable(self, target: Target) -> str | None:
-        """Remove prompts that hit no pixel of the image; say which."""
+        """Remove prompts that cannot be used; say why, where that is not plain."""
         reason: str | None = None
         for layer in self.layers:
-            reasons = [drawn.why_unusable(target) for drawn in self._drawn(layer)]
-            rows = [row for row, why in enumerate(reasons) if why is not None]
-            if not rows:
-                continue
-            reason = reasons[rows[-1]]
-            if layer.mode in UNFINISHED_IN:
-                QTimer.singleShot(0, partial(self._drop, layer, target))
-            else:
-                self._drop(layer, target)
+            for why in unusable(self._drawn(layer), target).values():
+                reason = why or reason
+            self._drop(layer, unusable, target)
         return reason
 
-    def _drop(self, layer: Layer, target: Target) -> None:
-        drawn = enumerate(self._drawn(layer))
-        rows = [row for row, one in drawn if one.why_unusable(target) is not None]
-        self._remove_quietly(layer, rows)
+    def take_cuts(self, target: Target) -> dict[PromptKey, list[Drawn]]:
+        """Take out the outlines that take away from no other outline, see `cuts`."""
+        found: dict[PromptKey, list[Drawn]] = defaultdict(list)
+        if self.shapes is not None:
+            drawn = self._drawn(self.shapes)
+            for row, key in cuts(drawn, target).items():
+                found[key].append(drawn[row])
+            self._drop(self.shapes, cuts, target)
+        return found
+
+    def _drop(
+        self,
+        layer: Layer,
+        which: Callable[[list[Drawn], Target], Iterable[int]],
+        target: Target,
+    ) -> None:
+        """Remove prompts, when napari has finished with what is being drawn."""
+
+        def drop() -> None:
+            self._remove_quietly(layer, [*which(self._drawn(layer), target)])
+
+        if layer.mode in UNFINISHED_IN:
+            QTimer.singleShot(0, drop)
+        else:
+            drop()
 
     def drop_outlines(self, keys: Collection[PromptKey], target: Target) -> None:
         """Remove the outlines of objects in frames: they were painted over."""
         if self.shapes is not None:
             drawn = enumerate(self._drawn(self.shapes))
-            rows = [
-                row
-                for row, one in drawn
-                if one.kind in ("polygon", "ellipse")
-                and (one.object_id, one.frame(target)) in keys
-            ]
+            given = [(i, one) for i, one in drawn if one.kind in ("polygon", "ellipse")]
+            rows = [i for i, o in given if (o.object_id, o.frame(target)) in keys]
             self._remove_quietly(self.shapes, rows)
 
     def click(self, position: Sequence[float], *, positive: bool = True) -> None:
@@ -295,11 +307,6 @@ class PromptLayers:
             if self._press in layer.mouse_drag_callbacks:
                 layer.mouse_drag_callbacks.remove(self._press)
 
-    def _make_points(self) -> Points:
-        layer = make_points(self._viewer, self._image)
-        self._connect(layer)
-        return layer
-
     def _make_shapes(self) -> Shapes:
         layer = make_shapes(self._viewer, self._image)
         self._connect(layer)
@@ -322,8 +329,8 @@ class PromptLayers:
 
     def _set_defaults_of(self, layer: Layer) -> None:
         sign = self._positive and not self._once_negative
-        if TOOLS.get(str(layer.mode)) in ("box", "outline"):
-            sign = True  # there is no other side to them
+        if TOOLS.get(str(layer.mode)) == "box":
+            sign = True  # there is no other side to it
         layer.feature_defaults = {
             OBJECT: self._object_id,
             SIGN: int(sign),

@@ -77,10 +77,10 @@ class PromptSync:
             self._change(session, prompts, masks)
 
     def painted_over(self, key: PromptKey) -> None:
-        """Know that a mask has replaced an outline, in the session and the layers."""
+        """Know that a mask has replaced outlines, in the session and the layers."""
         before = self.told.get(key)
-        if before is not None and before.outline is not None:
-            self.told[key] = replace(before, outline=None)
+        if before is not None and before.outlines:
+            self.told[key] = replace(before, outlines=())
             if not self.told[key].count:
                 del self.told[key]
 
@@ -114,8 +114,13 @@ def prompts_of(session: Session) -> Prompts:
             scribble = Scribble(path=_rounded(prompt.path), label=prompt.labels[0])
             found[key] = replace(old, scribbles=(*old.scribbles, scribble))
         elif isinstance(prompt, OutlinePrompt):
-            outline = Outline(kind=prompt.kind, vertices=_rounded(prompt.vertices))
-            found[key] = replace(old, outline=outline)
+            found[key] = replace(
+                old,
+                outlines=tuple(
+                    Outline(kind=o.kind, vertices=_rounded(o.vertices), label=o.label)
+                    for o in prompt.outlines
+                ),
+            )
         elif isinstance(prompt, PointPrompt):
             found[key] = replace(
                 old,
@@ -146,12 +151,9 @@ def _replace(
     object_id, frame_idx = key
     if object_id in session.object_ids:
         session.clear_prompts(object_id, frame_idx)
-    if prompts.outline is not None:
-        vertices = prompts.outline.vertices
-        if prompts.outline.kind == "polygon":
-            session.add_polygon(object_id, frame_idx, vertices)
-        else:
-            session.add_ellipse(object_id, frame_idx, vertices)
+    if prompts.outlines:
+        outlines = [(o.kind, o.vertices, o.label) for o in prompts.outlines]
+        session.add_outlines(object_id, frame_idx, outlines)
     elif key in masks:
         session.add_prompt(masks[key])
     if prompts.box is not None:
@@ -181,7 +183,7 @@ def _only_more(prompts: FramePrompts, before: FramePrompts) -> bool:
     clicks, scribbles = len(before.points), len(before.scribbles)
     return (
         prompts.box == before.box
-        and prompts.outline == before.outline
+        and prompts.outlines == before.outlines
         and prompts.points[:clicks] == before.points
         and prompts.labels[:clicks] == before.labels
         and prompts.scribbles[:scribbles] == before.scribbles

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, Qt
 from qtpy.QtWidgets import QDockWidget, QMainWindow
 
-from napari_sam2.widgets import messages
+from napari_sam2.widgets import console_lines, messages
 from napari_sam2.widgets.cells import Cells
 from napari_sam2.widgets.heat_strip import HeatStrip
 from napari_sam2.widgets.volumes import Volumes
@@ -188,6 +188,7 @@ class Reviewing(QObject):
         if object_id != place.object_id:
             self._choose_object(object_id)
         place.go_to(frame_idx)
+        self._desk.console(console_lines.go_line(place.axis, frame_idx))
 
 
 def _dock_around(strip: HeatStrip) -> QDockWidget | None:

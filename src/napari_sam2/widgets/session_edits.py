@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from napari_sam2.tracking import Session
     from napari_sam2.tracking.prompts import MaskPrompt
     from napari_sam2.tracking.review import ObjectReview
+    from napari_sam2.tracking.scores import ScoreTable
     from napari_sam2.widgets.engine import (
         Edit,
         FramePrompts,
@@ -37,11 +38,14 @@ class Left:
         What objects were called.
     locked : mapping of int to list of int
         In which frames objects were kept as they are.
+    scores : ScoreTable
+        How sure it was of them.
     """
 
     told: Mapping[PromptKey, FramePrompts]
     names: Mapping[int, str]
     locked: Mapping[int, list[int]]
+    scores: ScoreTable
 
     def still(self, request: Request) -> dict[PromptKey, FramePrompts]:
         """Return those clicks and drawings that the user has not changed since."""
@@ -64,6 +68,7 @@ def leave(session: Session, told: Mapping[PromptKey, FramePrompts]) -> Left:
         told=dict(told),
         names=session.names,
         locked={i: session.locked(i) for i in session.object_ids},
+        scores=session.scores,
     )
 
 

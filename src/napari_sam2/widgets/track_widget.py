@@ -36,6 +36,7 @@ from napari_sam2.widgets.recovering import Recovering
 from napari_sam2.widgets.reviewing import Reviewing
 from napari_sam2.widgets.saving_engine import SavingEngine
 from napari_sam2.widgets.sessions import Sessions
+from napari_sam2.widgets.tools import Tools
 from napari_sam2.widgets.workplace import Workplace
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 
     from napari.layers import Layer
     from napari.viewer import Viewer
-    from qtpy.QtWidgets import QPushButton
 
     from napari_sam2.widgets.engine import Direction, Engine, SessionScript
     from napari_sam2.widgets.preferences import Preferences
@@ -76,6 +76,7 @@ class TrackWidget(DockedWidget):
         self.desk = Desk(
             self.panel, self.models, _engine(prefers) if engine is None else engine
         )
+        self.tools = Tools(napari_viewer, self.desk, self.images)
         self.following = Following(self.desk)
         self.asking = Asking(self.desk, self.following)
         self.colours = ColourChoice(napari_viewer, self.panel.further, self.images)
@@ -149,7 +150,7 @@ class TrackWidget(DockedWidget):
             "accept": self.reviewing.accept,
             "lock": self.toggle_lock,
             "absent": self.delete_here,
-            **{f"{t}_tool": partial(self._take_tool, t) for t in self._tool_buttons()},
+            **{f"{t}_tool": partial(self.tools.choose, t) for t in self.tools.buttons},
             "hover": self.panel.hover.toggle,
             "help": self.show_keys,
         }
@@ -210,6 +211,7 @@ class TrackWidget(DockedWidget):
         self.keys.release()
         self.reviewing.close()
         self.images.disconnect_all()
+        self.tools.close()
         self.contrast.stop()
         self.model_view.close()
         self.viewer.layers.selection.events.active.disconnect(self._layer_selected)
@@ -225,10 +227,10 @@ class TrackWidget(DockedWidget):
         self.images.removed.connect(self._layer_removed)
         self.colours.changed.connect(self._colours_changed)
         self.colours.refused.connect(self.desk.complain)
-        for tool, button in self._tool_buttons().items():
-            button.clicked.connect(partial(self._take_tool, tool))
+        for tool, button in self.tools.buttons.items():
+            button.clicked.connect(partial(self.tools.choose, tool))
         panel.sign.toggled.connect(self._sign_changed)
-        panel.hover.toggled.connect(self.hovering.switch)
+        panel.hover.toggled.connect(self._hover_switched)
         panel.objects.chosen.connect(self._object_chosen)
         panel.new_object.clicked.connect(self.new_object)
         panel.undo.clicked.connect(self.undo)
@@ -256,7 +258,7 @@ class TrackWidget(DockedWidget):
         panel.export.clicked.connect(lambda: self.exporting.open(self))
         panel.copy.clicked.connect(self._copy_script)
         panel.download.clicked.connect(asking.download)
-        self.models.changed.connect(asking.prepare)
+        self.models.changed.connect(self._model_changed)
         self.desk.result_shown.connect(self.images.hide_result)
         self.viewer.layers.selection.events.active.connect(self._layer_selected)
         self.viewer.dims.events.current_step.connect(following.slider_moved)
@@ -292,7 +294,7 @@ class TrackWidget(DockedWidget):
             self._places.append(place)
         place.prompts.positive = not self.panel.sign.isChecked()
         self._work_on(place)
-        self._take_tool("click")
+        self.tools.take_chosen()
 
     def _work_on(self, place: Workplace | None) -> None:
         self.asking.work_on(place)
@@ -323,48 +325,27 @@ class TrackWidget(DockedWidget):
     def _layer_selected(self, _event: Any = None) -> None:
         """Show which tool the selected layer is."""
         self.hovering.clear()
-        place, panel = self.place, self.panel
-        if place is None:
-            return
         active = self.viewer.layers.selection.active
-        if active is not None and place.owns(active):
+        if self.place is not None and active is not None and self.place.owns(active):
             self.keys.bind_layer(active)
-        tool = place.prompts.tool
-        if place.result is not None and place.result.layer == active:
-            tool = "paint"
-        panel.tools.setExclusive(False)
-        for name, button in self._tool_buttons().items():
-            button.setChecked(name == tool)
-        panel.tools.setExclusive(True)
-        self.desk.say_what_to_do(tool_in_hand=place.owns(active) if active else False)
-
-    def _tool_buttons(self) -> dict[str, QPushButton]:
-        """Return the buttons of the tools, by the tools' names."""
-        panel = self.panel
-        return {
-            "click": panel.click_tool,
-            "box": panel.box_tool,
-            "scribble": panel.scribble_tool,
-            "outline": panel.outline_tool,
-            "paint": panel.paint_tool,
-        }
-
-    def _take_tool(self, tool: str, *_: Any) -> None:
-        """Put a tool in hand, if there is an image to use it on."""
-        place = self.place
-        if place is None:
-            return
-        if tool != "paint":
-            place.prompts.take_tool(tool)
-        elif place.result is not None:
-            place.result.start_painting()
-        self._layer_selected()
-        self.desk.say_how(tool)
+        self.tools.show()
 
     def _sign_changed(self, negative: bool) -> None:
         self.panel.sign.setText(messages.BELONGS_NOT if negative else messages.BELONGS)
         if self.place is not None:
             self.place.prompts.positive = not negative
+            self.tools.announce()
+
+    def _hover_switched(self, on: bool) -> None:
+        self.hovering.switch(on)
+        if on and self.place is not None:
+            place = self.place
+            self.desk.console(console_lines.suppose_line(place.object_id, place.here))
+
+    def _model_changed(self) -> None:
+        self.asking.prepare()
+        if self.place is not None and self.models.info.here:
+            self.desk.console(console_lines.model_line(self.models.choice))
 
     def _object_chosen(self, object_id: int) -> None:
         if self.place is not None and object_id != self.place.object_id:

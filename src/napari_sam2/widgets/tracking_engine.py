@@ -394,10 +394,12 @@ class TrackingEngine:
             self._filled.add(target.key[:3])
         self.computes = self._session.computes
         self._opened, self._frames = target.key, frames_key(request)
+        left = self._left.pop(self._frames, None)
+        if left is not None and left.scores.object_ids:
+            self._session.take_scores(left.scores)
         masks = self._masks.get(self._frames, {})
         for mask in masks.values():
             self._session.add_prompt(mask)
-        left = self._left.pop(self._frames, None)
         if left is not None:  # another contrast, another model: all of it holds still
             self._sync.tell(self._session, left.still(request), masks, None)
             left.restore(self._session)

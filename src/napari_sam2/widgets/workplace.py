@@ -287,7 +287,7 @@ class Workplace:
         keys = {(object_id, frame_idx) for object_id in object_ids}
         self.masks.update(keys)
         for key in keys & self.sent.keys():
-            left = replace(self.sent.pop(key), outline=None)
+            left = replace(self.sent.pop(key), outlines=())
             if left.count:
                 self.sent[key] = left
         assert self.last_target is not None
