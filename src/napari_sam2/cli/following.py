@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tqdm import tqdm
@@ -89,6 +89,22 @@ def gentle_interrupt() -> Iterator[Interruption]:
         signal.signal(signal.SIGINT, before)
 
 
+class _Count:
+    """What is done of a run, as its results come in."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self.objects: set[int] = set()
+        self.unread: dict[object, str] = {}
+
+    def note(self, place: object, result: FrameResult, *, again: bool = False) -> None:
+        """Count a frame; of one that could not be read keep why."""
+        self.frames += not again
+        self.objects.update(result.scores)
+        if result.error is not None:
+            self.unread[place] = str(result.error)
+
+
 def follow(
     session: Session,
     *,
@@ -109,28 +125,17 @@ def follow(
     quiet : bool
         Show no bar.
     """
-    done: set[int] = set()
-    unread: dict[int, str] = {}
+    seen: set[int] = set()
 
-    def note(result: FrameResult) -> int:
-        if result.error is None:
-            done.add(result.frame_idx)
-        else:
-            unread[result.frame_idx] = str(result.error)
-        return len(done) + len(unread)
+    def note(result: FrameResult, count: _Count) -> None:
+        t = result.frame_idx
+        count.note(t, result, again=t in seen)
+        seen.add(t)
 
-    start = time.perf_counter()
-    total = len(frames) if frames is not None else session.labels.shape[0]
     results = session.propagate(direction=direction, frames=frames)
-    interrupted = go_through(results, note, total=total, quiet=quiet)
-    return Followed(
-        frames=len(done),
-        objects=len(session.object_ids),
-        seconds=time.perf_counter() - start,
-        peak_memory_mb=peak_memory_mb(),
-        interrupted=interrupted,
-        unread=tuple(unread.values()),
-    )
+    total = len(frames) if frames is not None else session.labels.shape[0]
+    followed = go_through(results, note, total=total, quiet=quiet)
+    return replace(followed, objects=len(session.object_ids))
 
 
 def repeat(
@@ -151,40 +156,26 @@ def repeat(
     quiet : bool
         Show no bar.
     """
-    count = 0
-    objects: set[int] = set()
-    unread: dict[tuple[int, ...], str] = {}
 
-    def note(plane: PlaneResult) -> int:
-        nonlocal count
-        count += not plane.again
-        objects.update(plane.result.scores)
-        if plane.result.error is not None:
+    def note(plane: PlaneResult, count: _Count) -> None:
+        result = plane.result
+        if result.error is not None:
             where = ", ".join(map(str, plane.place))
-            unread[plane.place] = f"At ({where}): {plane.result.error}"
-        return count
+            result = replace(result, error=f"At ({where}): {result.error}")
+        count.note(plane.place, result, again=plane.again)
 
-    start = time.perf_counter()
     total = repetition.frames_to_do(direction, frames)
     planes = repetition.run(direction, frames)
-    interrupted = go_through(planes, note, total=total, quiet=quiet)
-    return Followed(
-        frames=count - len(unread),
-        objects=len(objects),
-        seconds=time.perf_counter() - start,
-        peak_memory_mb=peak_memory_mb(),
-        interrupted=interrupted,
-        unread=tuple(unread.values()),
-    )
+    return go_through(planes, note, total=total, quiet=quiet)
 
 
 def go_through(
     results: Generator[Result, None, None],
-    note: Callable[[Result], int],
+    note: Callable[[Result, _Count], None],
     *,
     total: int,
     quiet: bool,
-) -> bool:
+) -> Followed:
     """Take results one by one under a bar, until the end or Ctrl-C.
 
     Parameters
@@ -192,17 +183,13 @@ def go_through(
     results : generator
         Is closed in the end.
     note : callable
-        Takes each result; returns how many frames are done.
+        Counts each result.
     total : int
         How many there will be, about.
     quiet : bool
         Show no bar.
-
-    Returns
-    -------
-    bool
-        Whether it was interrupted.
     """
+    count, start = _Count(), time.perf_counter()
     with (
         gentle_interrupt() as interruption,
         tqdm(
@@ -216,7 +203,8 @@ def go_through(
     ):
         try:
             for result in results:
-                bar.update(note(result) - bar.n)
+                note(result, count)
+                bar.update(count.frames - bar.n)
                 if interruption.seen:
                     break
         except KeyboardInterrupt:  # the second one
@@ -224,7 +212,14 @@ def go_through(
         if not interruption.seen:
             bar.total = bar.n  # "forward" from a late prompt does fewer frames
             bar.refresh()
-    return interruption.seen
+    return Followed(
+        frames=count.frames - len(count.unread),
+        objects=len(count.objects),
+        seconds=time.perf_counter() - start,
+        peak_memory_mb=peak_memory_mb(),
+        interrupted=interruption.seen,
+        unread=tuple(count.unread.values()),
+    )
 
 
 def peak_memory_mb() -> float:

@@ -6,6 +6,7 @@ from typing import Any
 
 from napari_sam2.stacks.public_samples import CELLS3D_SCALE, cells3d
 from napari_sam2.stacks.samples import cells_movie, cells_stack
+from napari_sam2.widgets.fetching import fetch_in_sight
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -29,12 +30,14 @@ def sample_stack() -> list[LayerData]:
 def public_cells() -> list[LayerData]:
     """Return membranes and nuclei of real cells, (Z, Y, X) uint16 each.
 
+    They are fetched the first time, under a window with a bar and a Cancel button.
+
     Raises
     ------
     DownloadError
-        If they are not here yet and cannot be fetched.
+        If they are not here yet and cannot be fetched, or the user cancels that.
     """
-    volume = cells3d()
+    volume = fetch_in_sight(cells3d, "real cells in a volume")
     looks = {
         "axis_labels": ("z", "y", "x"),
         "scale": CELLS3D_SCALE,
