@@ -482,6 +482,9 @@ def test_the_shelf_keeps_the_newest(tmp_path):
         folder.mkdir()
         (folder / "journal.jsonl").touch()
         os.utime(folder / "journal.jsonl", (k, k))
+    masks = tmp_path / "0-script.npz"  # what Copy script wrote
+    np.savez(masks, mask0=np.ones((2, 2), bool))
+    os.utime(masks, (1, 1))
     tidy_up(tmp_path, kept=2)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["3.sam2.zarr", "4.sam2.zarr"]
     path = new_session_path(tmp_path, "my movie/1.tif")
