@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QApplication
 
-from napari_sam2.widgets.engine import FramePrompts, ModelChoice, Repeat, Request
+from napari_sam2.widgets.engine import ModelChoice, Repeat, Request
+from napari_sam2.widgets.frame_prompts import FramePrompts
 from napari_sam2.widgets.target import Target
 from napari_sam2.widgets.tracking_engine import TrackingEngine
 

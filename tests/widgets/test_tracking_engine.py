@@ -10,16 +10,8 @@ import numpy as np
 import pytest
 
 from napari_sam2.tracking import PromptError
-from napari_sam2.widgets.engine import (
-    FLAG_WORDS,
-    Edit,
-    FramePrompts,
-    ModelChoice,
-    Outline,
-    Painted,
-    Request,
-    Scribble,
-)
+from napari_sam2.widgets.engine import FLAG_WORDS, Edit, ModelChoice, Painted, Request
+from napari_sam2.widgets.frame_prompts import FramePrompts, Outline, Scribble
 from napari_sam2.widgets.target import Colour, Target
 from napari_sam2.widgets.tracking_engine import TrackingEngine
 
