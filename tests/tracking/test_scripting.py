@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 
 from napari_sam2.tracking import Session
 from napari_sam2.tracking.scripting import (
+    Script,
     arrays_path,
     changed_settings,
     frames_text,
+    remove_orphans,
     write_arrays,
     write_script,
 )
@@ -164,6 +167,46 @@ def test_settings_that_are_not_the_usual_ones(
         text = changed_settings(other._settings, zoom=False)
         assert text == ", retention='all', max_conditioning=None, zoom=True"
     assert arrays_path(tmp_path / "a.sam2.zarr") == tmp_path / "a-script.npz"
+
+
+def test_masks_go_when_the_next_script_needs_none(
+    begun: Session, tmp_path: Path
+) -> None:
+    begun.add_mask(1, 0, np.eye(*begun.stack.shape[1:], dtype=bool))
+    begun.undo()
+    assert begun.path is not None
+    entries, _ = read_journal(begun.path)
+    path = arrays_path(tmp_path / "cells.sam2.zarr")
+    with_mask, without = write_script(entries, begun.path), Script()
+    assert with_mask.arrays
+    write_arrays(with_mask, path)
+    assert path.exists()
+    write_arrays(without, path)
+    assert not path.exists()
+    write_arrays(without, path)  # there is none, which is right
+    np.savez(path, mine=np.ones(3))
+    write_arrays(without, path)
+    assert path.exists()  # it is somebody else's
+
+
+def test_masks_of_sessions_that_have_gone_go_after_a_while(tmp_path: Path) -> None:
+    mask = Script(arrays={"mask0": np.ones((2, 2), bool)})
+    kinds = ("gone", "kept", "new")
+    paths = {kind: arrays_path(tmp_path / f"{kind}.sam2.zarr") for kind in kinds}
+    for path in paths.values():
+        write_arrays(mask, path)
+    (tmp_path / "kept.sam2.zarr").mkdir()
+    others = [tmp_path / f"{name}-script.npz" for name in ("mine", "text", "empty")]
+    np.savez(others[0], mask0=np.ones(3), mine=np.ones(3))
+    others[1].write_text("a file of mine")
+    others[2].touch()
+    for path in (paths["gone"], paths["kept"], *others):
+        os.utime(path, (1000, 1000))
+    remove_orphans(tmp_path, before=2000)
+    assert not paths["gone"].exists()
+    assert paths["kept"].exists()
+    assert paths["new"].exists()
+    assert all(path.exists() for path in others)
 
 
 def test_a_line_of_a_later_version_is_named(tmp_path: Path) -> None:

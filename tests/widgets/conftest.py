@@ -19,20 +19,19 @@ from napari_sam2.tracking.review import ObjectReview
 from napari_sam2.widgets.engine import (
     Catalogue,
     FrameNews,
-    FramePrompts,
     ModelInfo,
     ObjectNews,
     PlaneNews,
-    Recovered,
-    Saved,
-    SessionScript,
     Standing,
 )
+from napari_sam2.widgets.kept_sessions import Recovered, Saved, SessionScript
 from napari_sam2.widgets.labels_volume import LabelsVolume
 from napari_sam2.widgets.track_widget import TrackWidget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from napari_sam2.widgets.frame_prompts import FramePrompts
 
 MAIN = threading.main_thread()
 RADIUS = 4

@@ -10,13 +10,8 @@ from qtpy.QtCore import QPoint
 from qtpy.QtWidgets import QApplication
 
 from napari_sam2.widgets import messages
-from napari_sam2.widgets.engine import (
-    FramePrompts,
-    ModelChoice,
-    ObjectNews,
-    Repeat,
-    Request,
-)
+from napari_sam2.widgets.engine import ModelChoice, ObjectNews, Repeat, Request
+from napari_sam2.widgets.frame_prompts import FramePrompts
 from napari_sam2.widgets.heat_strip import GUTTER, NOT_HERE
 from napari_sam2.widgets.target import Target
 from napari_sam2.widgets.tracking_engine import TrackingEngine

@@ -16,7 +16,9 @@ from qtpy.QtWidgets import QApplication
 
 from napari_sam2.tracking.shelf import Earlier
 from napari_sam2.widgets import messages
-from napari_sam2.widgets.engine import FramePrompts, ObjectNews, Recovered
+from napari_sam2.widgets.engine import ObjectNews
+from napari_sam2.widgets.frame_prompts import FramePrompts
+from napari_sam2.widgets.kept_sessions import Recovered
 from napari_sam2.widgets.sharing import SWITCH_SECONDS
 
 WORKED_SECONDS = 0.05

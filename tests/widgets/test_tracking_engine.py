@@ -10,16 +10,8 @@ import numpy as np
 import pytest
 
 from napari_sam2.tracking import PromptError
-from napari_sam2.widgets.engine import (
-    FLAG_WORDS,
-    Edit,
-    FramePrompts,
-    ModelChoice,
-    Outline,
-    Painted,
-    Request,
-    Scribble,
-)
+from napari_sam2.widgets.engine import FLAG_WORDS, Edit, ModelChoice, Painted, Request
+from napari_sam2.widgets.frame_prompts import FramePrompts, Outline, Scribble
 from napari_sam2.widgets.target import Colour, Target
 from napari_sam2.widgets.tracking_engine import TrackingEngine
 
@@ -482,6 +474,9 @@ def test_the_shelf_keeps_the_newest(tmp_path):
         folder.mkdir()
         (folder / "journal.jsonl").touch()
         os.utime(folder / "journal.jsonl", (k, k))
+    masks = tmp_path / "0-script.npz"  # what Copy script wrote
+    np.savez(masks, mask0=np.ones((2, 2), bool))
+    os.utime(masks, (1, 1))
     tidy_up(tmp_path, kept=2)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["3.sam2.zarr", "4.sam2.zarr"]
     path = new_session_path(tmp_path, "my movie/1.tif")

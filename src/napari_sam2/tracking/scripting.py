@@ -6,6 +6,9 @@ as they were. Masks are no text: they go into a file beside, which the lines loa
 
 from __future__ import annotations
 
+import contextlib
+import re
+import zipfile
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 
     Entry = Mapping[str, Any]
 
+ARRAYS_ENDING = "-script.npz"
+_ARRAY_NAME = re.compile(r"mask\d+|start_frames|start_planes")
 _FRAMES = ("frame", "continue")
 _DEFAULTS = {
     "retention": "recent",
@@ -116,20 +121,54 @@ def write_script(entries: Sequence[Entry], folder: Path) -> Script:
 
 def arrays_path(folder: Path) -> Path:
     """Return where the masks of a session's script are kept: beside its folder."""
-    return folder.with_name(f"{folder.name.removesuffix(ENDING)}-script.npz")
+    return folder.with_name(f"{folder.name.removesuffix(ENDING)}{ARRAYS_ENDING}")
 
 
 def write_arrays(script: Script, path: Path) -> None:
-    """Write the masks that a script loads, if it has any.
+    """Write the masks that a script loads; without any, remove those of an earlier one.
 
     Raises
     ------
     ExportError
-        If they cannot be written; an earlier file stays.
+        If they cannot be written; an earlier file stays then.
     """
     if script.arrays:
         with written_beside(path) as part:
             np.savez_compressed(part, allow_pickle=False, **script.arrays)
+    elif _holds_arrays(path):
+        with contextlib.suppress(OSError):  # nobody reads it any more
+            path.unlink()
+
+
+def remove_orphans(folder: Path, before: float) -> None:
+    """Remove the masks of scripts whose sessions have gone from a folder.
+
+    Other files stay, whatever they are called, and so do those whose script may still
+    be on somebody's clipboard.
+
+    Parameters
+    ----------
+    folder
+        Where sessions are kept.
+    before
+        Seconds since 1970: files written later stay.
+    """
+    for path in folder.glob(f"*{ARRAYS_ENDING}"):
+        session = path.with_name(f"{path.name.removesuffix(ARRAYS_ENDING)}{ENDING}")
+        with contextlib.suppress(OSError):  # it has gone, or another time
+            old = path.stat().st_mtime < before
+            if old and not session.exists() and _holds_arrays(path):
+                path.unlink()
+
+
+def _holds_arrays(path: Path) -> bool:
+    """Whether a file holds what `write_arrays` writes, and nothing else."""
+    try:
+        with np.load(path) as held:
+            names = list(held) if isinstance(held, np.lib.npyio.NpzFile) else []
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return False
+    return bool(names) and all(_ARRAY_NAME.fullmatch(name) for name in names)
 
 
 def frames_text(frames: Sequence[int]) -> str:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import platformdirs
 
 from napari_sam2.tracking.saving import read_image_note, write_beside
+from napari_sam2.tracking.scripting import remove_orphans
 from napari_sam2.tracking.session_file import (
     ENDING,
     SessionFileError,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 SHELF_VARIABLE = "NAPARI_SAM2_SESSIONS"
 KEPT = 10
 SAVED, REMEMBERED = "saved.json", 30
+DAY_SECONDS = 86400.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,11 +96,12 @@ def new_session_path(folder: Path, name: str, kept: int = KEPT) -> Path:
 
 
 def tidy_up(folder: Path, kept: int = KEPT) -> None:
-    """Remove all but the newest sessions that nobody has open."""
+    """Remove all but the newest sessions that nobody has open, and what was theirs."""
     sessions = sorted(folder.glob(f"*{ENDING}"), key=_when, reverse=True)
     for path in sessions[kept:]:
         if not is_open(path):
             shutil.rmtree(path, ignore_errors=True)
+    remove_orphans(folder, before=time.time() - DAY_SECONDS)
 
 
 def earlier_sessions(folder: Path, stack: Stack) -> list[Earlier]:

@@ -10,7 +10,8 @@ from qtpy.QtCore import QTimer
 
 from napari_sam2.widgets import console_lines, messages
 from napari_sam2.widgets.cells import Cells
-from napari_sam2.widgets.engine import FramePrompts, Painted
+from napari_sam2.widgets.engine import Painted
+from napari_sam2.widgets.frame_prompts import FramePrompts
 from napari_sam2.widgets.prompt_geometry import without
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2.tracking.review import ObjectReview
-    from napari_sam2.widgets.engine import FrameNews, PromptKey, Standing
+    from napari_sam2.widgets.engine import FrameNews, Standing
+    from napari_sam2.widgets.frame_prompts import PromptKey
 
 HALF = 0.5
 

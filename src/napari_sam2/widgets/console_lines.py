@@ -7,16 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from napari_sam2.widgets.engine import (
-        Direction,
-        Edit,
-        FramePrompts,
-        ModelChoice,
-        PromptKey,
-        Repeat,
-        Request,
-        SessionScript,
-    )
+    from napari_sam2.widgets.engine import Direction, Edit, ModelChoice, Repeat, Request
+    from napari_sam2.widgets.frame_prompts import FramePrompts, PromptKey
+    from napari_sam2.widgets.kept_sessions import SessionScript
     from napari_sam2.widgets.target import Colour, Target
 
 

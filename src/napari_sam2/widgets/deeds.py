@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
     from napari_sam2.tracking import Session
-    from napari_sam2.widgets.engine import FramePrompts, PromptKey
+    from napari_sam2.widgets.frame_prompts import FramePrompts, PromptKey
 
     Prompts = Mapping[PromptKey, FramePrompts]
 

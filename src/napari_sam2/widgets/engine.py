@@ -20,83 +20,11 @@ if TYPE_CHECKING:
     from napari_sam2.tracking.results import Seen
     from napari_sam2.tracking.review import ObjectReview
     from napari_sam2.tracking.shelf import Earlier
+    from napari_sam2.widgets.frame_prompts import FramePrompts, PromptKey
+    from napari_sam2.widgets.kept_sessions import Recovered, Saved, SessionScript
     from napari_sam2.widgets.target import Target
 
 Direction = Literal["forward", "backward", "both"]
-PromptKey = tuple[int, int]
-"""(object_id, frame_idx)"""
-
-
-OutlineKind = Literal["polygon", "ellipse"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scribble:
-    """A drawn line that is clicks along it.
-
-    Attributes
-    ----------
-    path : tuple of (y, x)
-        From end to end.
-    label : int
-        1 on the object, 0 beside it.
-    """
-
-    path: tuple[tuple[float, float], ...]
-    label: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outline:
-    """A drawn closed line; what it holds is added to an object's mask, or taken away.
-
-    Attributes
-    ----------
-    kind : str
-        "polygon" or "ellipse".
-    vertices : tuple of (y, x)
-        Corners of the polygon, or the four of the ellipse's box.
-    label : int
-        1: it belongs to the object; 0: it does not.
-    """
-
-    kind: OutlineKind
-    vertices: tuple[tuple[float, float], ...]
-    label: int = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class FramePrompts:
-    """All clicks on one object in one frame, and what was drawn.
-
-    Said in this order: outlines, box, scribbles, clicks.
-
-    Attributes
-    ----------
-    points : tuple of (y, x)
-        Pixels, centres at integers.
-    labels : tuple of int
-        1 on the object, 0 beside it; one a point.
-    box : (y, x, y2, x2) or None
-        Rows y <= r < y2, columns x <= c < x2.
-    scribbles : tuple of Scribble
-        In the order in which they were drawn.
-    outlines : tuple of Outline
-        The mask that all else refines, in the order in which they were drawn; the
-        first adds.
-    """
-
-    points: tuple[tuple[float, float], ...] = ()
-    labels: tuple[int, ...] = ()
-    box: tuple[float, float, float, float] | None = None
-    scribbles: tuple[Scribble, ...] = ()
-    outlines: tuple[Outline, ...] = ()
-
-    @property
-    def count(self) -> int:
-        """How many prompts that are."""
-        drawn = len(self.scribbles) + len(self.outlines) + (self.box is not None)
-        return len(self.points) + drawn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,64 +206,6 @@ class Standing:
     masks: tuple[PromptKey, ...]
     objects: Mapping[int, ObjectReview]
     names: Mapping[int, str]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Recovered:
-    """An earlier session that is gone on with.
-
-    Attributes
-    ----------
-    array
-        The labels, as `Engine.open` gives them.
-    standing : Standing
-        What was done in it.
-    """
-
-    array: Any
-    standing: Standing
-
-
-@dataclass(frozen=True, kw_only=True)
-class Saved:
-    """A session on disk that is to be opened.
-
-    Attributes
-    ----------
-    path : Path
-        Its folder.
-    model : str or None
-        The name of the model it was made with.
-    found_at : mapping
-        What finds its image, see `napari_sam2.widgets.image_origin`.
-    saved : bool
-        Whether it lies in a place of the user's, not on the shelf.
-    """
-
-    path: Path
-    model: str | None
-    found_at: Mapping[str, Any]
-    saved: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class SessionScript:
-    """What was done in a session, as Python.
-
-    Attributes
-    ----------
-    imports, lines : tuple of str
-        What goes before and after the lines that open the session.
-    settings : str
-        Arguments of `Session` that are not the defaults.
-    arrays : Path or None
-        The file of masks that the lines take from `saved`.
-    """
-
-    imports: tuple[str, ...] = ()
-    settings: str = ""
-    arrays: Path | None = None
-    lines: tuple[str, ...] = ()
 
 
 Verb = Literal["absent", "lock", "merge", "remove", "rename", "split", "swap", "unlock"]

@@ -21,10 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from napari_sam2.widgets.cells import Cell
-    from napari_sam2.widgets.engine import (
-        FramePrompts,
-        PromptKey,
-    )
+    from napari_sam2.widgets.frame_prompts import FramePrompts, PromptKey
 
 
 COLUMNS = {

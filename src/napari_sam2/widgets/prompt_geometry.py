@@ -10,7 +10,12 @@ import numpy as np
 
 from napari_sam2.stacks.drawn import ellipse_mask, polygon_mask, scribble_points
 from napari_sam2.widgets import messages
-from napari_sam2.widgets.engine import FramePrompts, Outline, OutlineKind, Scribble
+from napari_sam2.widgets.frame_prompts import (
+    FramePrompts,
+    Outline,
+    OutlineKind,
+    Scribble,
+)
 from napari_sam2.widgets.prompt_sync import rounded
 
 if TYPE_CHECKING:
@@ -19,7 +24,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from numpy.typing import ArrayLike, NDArray
 
-    from napari_sam2.widgets.engine import PromptKey
+    from napari_sam2.widgets.frame_prompts import PromptKey
     from napari_sam2.widgets.picture import Picture
     from napari_sam2.widgets.target import Target
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer, Points, Shapes
     from napari.viewer import Viewer
 
-    from napari_sam2.widgets.engine import FramePrompts, PromptKey
+    from napari_sam2.widgets.frame_prompts import FramePrompts, PromptKey
     from napari_sam2.widgets.picture import Picture
     from napari_sam2.widgets.prompt_geometry import Drawn
     from napari_sam2.widgets.target import Target

@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_sam2.widgets.engine import FramePrompts, Outline, Scribble
+from napari_sam2.widgets.frame_prompts import FramePrompts, Outline, Scribble
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from napari_sam2.tracking import Session
     from napari_sam2.tracking.prompts import MaskPrompt
     from napari_sam2.widgets.deeds import Deeds
-    from napari_sam2.widgets.engine import PromptKey
+    from napari_sam2.widgets.frame_prompts import PromptKey
 
     Prompts = dict[PromptKey, FramePrompts]
     Masks = Mapping[PromptKey, MaskPrompt]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from napari_sam2.tracking.shelf import Earlier
     from napari_sam2.widgets.desk import Desk
     from napari_sam2.widgets.editing import Editing
-    from napari_sam2.widgets.engine import Recovered
+    from napari_sam2.widgets.kept_sessions import Recovered
 
 
 def _nothing() -> None:

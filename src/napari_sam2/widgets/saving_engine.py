@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from napari_sam2.widgets.engine import Saved, SessionScript
+from napari_sam2.widgets.kept_sessions import Saved, SessionScript
 from napari_sam2.widgets.tracking_engine import TrackingEngine
 
 if TYPE_CHECKING:

@@ -17,13 +17,8 @@ if TYPE_CHECKING:
     from napari_sam2.tracking.prompts import MaskPrompt
     from napari_sam2.tracking.review import ObjectReview
     from napari_sam2.tracking.scores import ScoreTable
-    from napari_sam2.widgets.engine import (
-        Edit,
-        FramePrompts,
-        Painted,
-        PromptKey,
-        Request,
-    )
+    from napari_sam2.widgets.engine import Edit, Painted, Request
+    from napari_sam2.widgets.frame_prompts import FramePrompts, PromptKey
 
 
 @dataclass(frozen=True, kw_only=True)

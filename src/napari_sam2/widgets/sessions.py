@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from napari_sam2.tracking.shelf import Earlier
     from napari_sam2.widgets.desk import Desk
-    from napari_sam2.widgets.engine import Saved
     from napari_sam2.widgets.following import Following
     from napari_sam2.widgets.image_choice import ImageChoice
+    from napari_sam2.widgets.kept_sessions import Saved
     from napari_sam2.widgets.recovering import Recovering
     from napari_sam2.widgets.workplace import Workplace
 

@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from napari.viewer import Viewer
 
-    from napari_sam2.widgets.engine import Direction, Engine, SessionScript
+    from napari_sam2.widgets.engine import Direction, Engine
+    from napari_sam2.widgets.kept_sessions import SessionScript
     from napari_sam2.widgets.preferences import Preferences
     from napari_sam2.widgets.worker import Worker
 

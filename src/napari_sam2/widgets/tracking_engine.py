@@ -12,21 +12,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2.widgets.deeds import Deeds
-from napari_sam2.widgets.engine import (
-    Catalogue,
-    Direction,
-    Edit,
-    FrameNews,
-    ModelChoice,
-    ModelInfo,
-    Painted,
-    PlaneNews,
-    PromptKey,
-    Recovered,
-    Repeat,
-    Request,
-    Standing,
-)
 from napari_sam2.widgets.engine_parts import (
     catalogue,
     default_loader,
@@ -40,6 +25,7 @@ from napari_sam2.widgets.engine_parts import (
     supposed_rims,
     warm_up,
 )
+from napari_sam2.widgets.kept_sessions import Recovered
 from napari_sam2.widgets.labels_volume import LabelsVolume
 from napari_sam2.widgets.prompt_sync import PromptSync
 from napari_sam2.widgets.repeats import Repeats
@@ -67,6 +53,20 @@ if TYPE_CHECKING:
     from napari_sam2.tracking.results import Seen
     from napari_sam2.tracking.review import ObjectReview
     from napari_sam2.tracking.shelf import Earlier
+    from napari_sam2.widgets.engine import (
+        Catalogue,
+        Direction,
+        Edit,
+        FrameNews,
+        ModelChoice,
+        ModelInfo,
+        Painted,
+        PlaneNews,
+        Repeat,
+        Request,
+        Standing,
+    )
+    from napari_sam2.widgets.frame_prompts import PromptKey
     from napari_sam2.widgets.target import Target
 
 

@@ -19,12 +19,8 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels, Layer
     from napari.viewer import Viewer
 
-    from napari_sam2.widgets.engine import (
-        FramePrompts,
-        ModelChoice,
-        PromptKey,
-        Standing,
-    )
+    from napari_sam2.widgets.engine import ModelChoice, Standing
+    from napari_sam2.widgets.frame_prompts import FramePrompts, PromptKey
     from napari_sam2.widgets.target import Limits, Target
 
 
