@@ -22,20 +22,18 @@ from napari_sam2.widgets.export_sources import (
     steps_of,
 )
 from napari_sam2.widgets.exporting import ExportTask
-from napari_sam2.widgets.panel_parts import chosen
+from napari_sam2.widgets.panel_parts import chosen, show_layers
 from napari_sam2.widgets.target import TargetError, pixel_shape, stack_axes
 
 if TYPE_CHECKING:
-    from napari.layers import Labels, Layer
+    from napari.layers import Labels
     from napari.viewer import Viewer
-    from qtpy.QtWidgets import QComboBox
 
     from napari_sam2.widgets.export_dialog import ExportDialog
     from napari_sam2.widgets.picture import Picture
 
 OF_ONE_CELL = ("mask", "cutouts", "background")
 FOLDER = ""
-NO_IMAGE = "none"
 
 
 class ExportChoice(QObject):
@@ -106,7 +104,7 @@ class ExportChoice(QObject):
         self._labels = labels_layers(self._viewer)
         active = self._viewer.layers.selection.active
         wanted = before if before in self._labels else active
-        _show(self._dialog.labels, self._labels, wanted)
+        show_layers(self._dialog.labels, self._labels, wanted)
         if self.labels is None or self.labels != before:
             self._labels_chosen()
         else:
@@ -268,7 +266,7 @@ class ExportChoice(QObject):
         if not kind.needs_image or not self._images:
             self._images.append(None)
             wanted = None if self._without_image else wanted
-        _show(self._dialog.image, self._images, wanted)
+        show_layers(self._dialog.image, self._images, wanted)
 
     def _slider_moved(self, _event: Any = None) -> None:
         if self._dialog.isVisible():
@@ -373,12 +371,3 @@ class ExportChoice(QObject):
         if chosen:
             dialog.path.setText(chosen)
             self._path_edited(chosen)
-
-
-def _show(combo: QComboBox, layers: list[Any], wanted: Layer | None) -> None:
-    combo.blockSignals(True)
-    combo.clear()
-    combo.addItems([NO_IMAGE if one is None else str(one.name) for one in layers])
-    if wanted in layers:
-        combo.setCurrentIndex(layers.index(wanted))
-    combo.blockSignals(False)

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image, Labels
 from qtpy.QtCore import QObject, Signal
 
-from napari_sam2.widgets.panel_parts import chosen
+from napari_sam2.widgets.panel_parts import chosen, show_layers
 from napari_sam2.widgets.picture import levels_of
 from napari_sam2.widgets.target import stack_axes
 
 if TYPE_CHECKING:
     from napari.layers import Layer
     from napari.viewer import Viewer
-    from qtpy.QtWidgets import QComboBox
 
     from napari_sam2.widgets.panel import Panel
 
@@ -124,8 +123,8 @@ class ImageChoice(QObject):
 
     def _fill(self, wanted: Image | None) -> None:
         self._images, self._labels = self._offered(Image), self._offered(Labels)
-        _show(self._panel.image, self._images, wanted)
-        _show(self._panel.start_layer, self._labels, self.start_labels)
+        show_layers(self._panel.image, self._images, wanted)
+        show_layers(self._panel.start_layer, self._labels, self.start_labels)
         some = bool(self._labels)
         for widget in (
             self._panel.start_label,
@@ -189,12 +188,3 @@ class ImageChoice(QObject):
             if axis != self.axis:
                 combo.addItem(f"over the {words}", axis)
         self._panel.repeat_row.setVisible(combo.count() > 1)
-
-
-def _show(combo: QComboBox, layers: list[Any], wanted: Layer | None) -> None:
-    combo.blockSignals(True)
-    combo.clear()
-    combo.addItems([str(layer.name) for layer in layers])
-    if wanted in layers:
-        combo.setCurrentIndex(layers.index(wanted))
-    combo.blockSignals(False)

@@ -9,7 +9,7 @@ from napari.layers import Image, Labels
 from qtpy.QtCore import QObject, Signal
 
 from napari_sam2.widgets.adapting import Pair
-from napari_sam2.widgets.panel_parts import chosen
+from napari_sam2.widgets.panel_parts import chosen, show_layers
 from napari_sam2.widgets.target import make_target, pixel_shape, stack_axes
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from napari.layers import Layer
     from napari.viewer import Viewer
-    from qtpy.QtWidgets import QComboBox
 
     from napari_sam2.widgets.adapt_panel import AdaptPanel
 
@@ -127,8 +126,8 @@ class PairChoice(QObject):
                 if labels is not None and misfit(one, labels) is None
             ]
             image = next(iter([*fitting, *self._images[::-1]]), None)
-        _show(self._panel.image, self._images, image)
-        _show(self._panel.labels, self._labels, labels or self._best_labels())
+        show_layers(self._panel.image, self._images, image)
+        show_layers(self._panel.labels, self._labels, labels or self._best_labels())
         self._fill_axes()
 
     def _best_labels(self) -> Labels | None:
@@ -189,7 +188,7 @@ class PairChoice(QObject):
     def _image_chosen(self) -> None:
         self._fill_axes()
         if self.misfit() is not None:
-            _show(self._panel.labels, self._labels, self._best_labels())
+            show_layers(self._panel.labels, self._labels, self._best_labels())
         self.changed.emit()
 
 
@@ -224,11 +223,3 @@ def misfit(image: Image, labels: Labels) -> str | None:
 
 def _sizes(shape: Sequence[int]) -> str:
     return " × ".join(str(n) for n in shape)
-
-
-def _show(combo: QComboBox, layers: list[Any], wanted: Layer | None) -> None:
-    combo.blockSignals(True)
-    combo.clear()
-    combo.addItems([str(layer.name) for layer in layers])
-    combo.setCurrentIndex(layers.index(wanted) if wanted in layers else -1)
-    combo.blockSignals(False)

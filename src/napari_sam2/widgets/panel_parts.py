@@ -18,9 +18,13 @@ from qtpy.QtWidgets import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from napari.layers import Layer
     from qtpy.QtWidgets import QWidget
 
+    from napari_sam2.widgets.picture import Picture
+
 Item = TypeVar("Item")
+NONE = "none"
 
 PRIMARY = (
     "QPushButton { background: #ffb000; color: #201a08; font-weight: bold; }"
@@ -76,6 +80,21 @@ def chosen(combo: QComboBox, items: Sequence[Item]) -> Item | None:
     """Return the one of the items that a combo box lists and shows; None for none."""
     at = combo.currentIndex()
     return items[at] if 0 <= at < len(items) else None
+
+
+def show_layers(
+    combo: QComboBox, layers: Sequence[Layer | Picture | None], wanted: object
+) -> None:
+    """List layers by their names, quietly, with one chosen if it is there.
+
+    Otherwise the first is. A combo box that lists None calls it "none".
+    """
+    combo.blockSignals(True)
+    combo.clear()
+    combo.addItems([NONE if one is None else str(one.name) for one in layers])
+    if wanted in layers:
+        combo.setCurrentIndex(list(layers).index(wanted))
+    combo.blockSignals(False)
 
 
 def console_row(
