@@ -69,6 +69,11 @@ class Drawn(NamedTuple):
         """(y, x) of the vertices, rounded."""
         return tuple((rounded(y), rounded(x)) for y, x in self.vertices[:, -2:])
 
+    @property
+    def is_outline(self) -> bool:
+        """Whether it is a closed line whose inside counts, pixel by pixel."""
+        return self.kind in ("polygon", "ellipse")
+
     def frame(self, target: Target) -> int | None:
         """Return the frame it is in; None if in none of this stack.
 
@@ -178,7 +183,7 @@ def cuts(drawn: Sequence[Drawn], target: Target) -> dict[int, PromptKey]:
     begun, rows = set(), {}
     for row, one in enumerate(drawn):
         frame = one.frame(target)
-        if one.kind in ("polygon", "ellipse") and frame is not None:
+        if one.is_outline and frame is not None:
             key = one.object_id, frame
             if one.sign:
                 begun.add(key)

@@ -26,7 +26,7 @@ from napari_sam2.widgets.prompt_making import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from napari.layers import Layer, Points, Shapes
     from napari.viewer import Viewer
@@ -159,7 +159,7 @@ class PromptLayers:
     def _drop(
         self,
         layer: Layer,
-        which: Callable[[list[Drawn], Target], Iterable[int]],
+        which: Callable[[list[Drawn], Target], Mapping[int, Any]],
         target: Target,
     ) -> None:
         """Remove prompts, when napari has finished with what is being drawn."""
@@ -167,16 +167,16 @@ class PromptLayers:
         def drop() -> None:
             self._remove_quietly(layer, [*which(self._drawn(layer), target)])
 
-        if layer.mode in UNFINISHED_IN:
-            QTimer.singleShot(0, drop)
-        else:
+        if layer.mode not in UNFINISHED_IN:
             drop()
+        elif which(self._drawn(layer), target):
+            QTimer.singleShot(0, drop)
 
     def drop_outlines(self, keys: Collection[PromptKey], target: Target) -> None:
         """Remove the outlines of objects in frames: they were painted over."""
         if self.shapes is not None:
             drawn = enumerate(self._drawn(self.shapes))
-            given = [(i, one) for i, one in drawn if one.kind in ("polygon", "ellipse")]
+            given = [(i, one) for i, one in drawn if one.is_outline]
             rows = [i for i, o in given if (o.object_id, o.frame(target)) in keys]
             self._remove_quietly(self.shapes, rows)
 
