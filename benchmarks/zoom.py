@@ -185,7 +185,9 @@ def movies(data_dir: Path, kind: str, most: int) -> Iterator[Scene]:
         )
 
 
-def enlarged(scene: Scene, most: int) -> Iterator[tuple[int, Scene]]:
+def enlarged(
+    scene: Scene, most: int, sides: Sequence[int] = LARGE_SIDES
+) -> Iterator[tuple[int, Scene]]:
     """Return objects of a scene that fill half of the frame, and the frame's side."""
     height = scene.core.shape[-1]
     corner = (scene.frames.shape[-1] - height) // 2
@@ -203,7 +205,7 @@ def enlarged(scene: Scene, most: int) -> Iterator[tuple[int, Scene]]:
         top, left = top - corner + side, left - corner + side
         labels = labels[:, top : top + side, left : left + side]
         low, high = part.min(), part.max()
-        for large in LARGE_SIDES:
+        for large in sides:
             shape = (len(part), large, large)
             image = resize(part, shape, order=3).clip(low, high)
             yield (
