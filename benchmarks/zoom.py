@@ -18,7 +18,8 @@ it is enlarged to 512² and to 2048², so that it fills half of the frame (in mo
 third).
 
 Both ways take turns on the same objects in one run, one thread, one object after the
-other. Differences are given with 95 % (bootstrap over objects); times are medians.
+other. Differences are given with 95 % (bootstrap over objects); times are medians in ms
+(n: how many were timed).
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ from napari_sam2.evaluation.users import deepest_point, tight_box
 from napari_sam2.model import load_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -184,7 +185,9 @@ def movies(data_dir: Path, kind: str, most: int) -> Iterator[Scene]:
         )
 
 
-def enlarged(scene: Scene, most: int) -> Iterator[tuple[int, Scene]]:
+def enlarged(
+    scene: Scene, most: int, sides: Sequence[int] = LARGE_SIDES
+) -> Iterator[tuple[int, Scene]]:
     """Return objects of a scene that fill half of the frame, and the frame's side."""
     height = scene.core.shape[-1]
     corner = (scene.frames.shape[-1] - height) // 2
@@ -202,7 +205,7 @@ def enlarged(scene: Scene, most: int) -> Iterator[tuple[int, Scene]]:
         top, left = top - corner + side, left - corner + side
         labels = labels[:, top : top + side, left : left + side]
         low, high = part.min(), part.max()
-        for large in LARGE_SIDES:
+        for large in sides:
             shape = (len(part), large, large)
             image = resize(part, shape, order=3).clip(low, high)
             yield (
@@ -313,27 +316,49 @@ def pairs(
         yield kind, side, what, np.array(values)
 
 
+def compared(values: NDArray[np.float64]) -> str:
+    """Return both means, and where their difference lies."""
+    whole, windows = values.mean(0)
+    limits = interval(values[:, 1] - values[:, 0])
+    within = f" ({limits[0]:+.2f} to {limits[1]:+.2f})" if limits else ""
+    return f"{whole:.2f} / {windows:.2f}{within}".replace("-", "−")
+
+
+def timed(values: NDArray[np.float64]) -> str:
+    """Return both medians in ms, and their ratio."""
+    whole, windows = 1000 * np.median(values, 0)
+    return f"{whole:.0f} / {windows:.0f} ({windows / whole:.2f})"
+
+
 def print_tables(found: Sequence[Found]) -> None:
-    """Print scores and their differences, then times and their ratios."""
-    print("| set | frame | task | objects | whole | windows | difference |")
-    print("|" + "---|" * 7)
-    for kind, side, what, values in pairs(found, TASKS):
-        whole, windows = values.mean(0)
-        gain = values[:, 1] - values[:, 0]
-        limits = interval(gain)
-        within = f" ({limits[0]:+.2f} to {limits[1]:+.2f})" if limits else ""
-        print(
-            f"| {kind} | {side}² | {what} | {len(values)} | {whole:.3f} "
-            f"| {windows:.3f} | {gain.mean():+.3f}{within} |"
-        )
-    print("\n| set | frame | ms for | whole | windows | ratio |")
-    print("|" + "---|" * 6)
-    for kind, side, what, values in pairs(found, TIMES):
-        whole, windows = 1000 * np.median(values, 0)
-        print(
-            f"| {kind} | {side}² | {what} | {whole:.0f} | {windows:.0f} "
-            f"| {windows / whole:.2f} |"
-        )
+    """Print scores, then times: whole frames / windows, by the frame's side."""
+    large = [one for one in found if one.kind.endswith("large")]
+    usual = [one for one in found if not one.kind.endswith("large")]
+    for part in (usual, large):
+        print_table("whole / windows (difference)", part, TASKS, compared)
+    for part in (usual, large):
+        print_table("whole / windows (ratio)", part, TIMES, timed)
+
+
+def print_table(
+    title: str,
+    found: Sequence[Found],
+    whats: Sequence[str],
+    write: Callable[[NDArray[np.float64]], str],
+) -> None:
+    """Print one table, a set and task a row, a side a column."""
+    cells: dict[tuple[str, str], dict[int, str]] = {}
+    counts: dict[tuple[str, str], int] = {}
+    for kind, side, what, values in pairs(found, whats):
+        cells.setdefault((kind, what), {})[side] = write(values)
+        counts[kind, what] = len(values)
+    sides = sorted({one.side for one in found})
+    print(f"| {title} | n | {' | '.join(f'{side}²' for side in sides)} |")
+    print("|" + "---|" * (2 + len(sides)))
+    for (kind, what), row in cells.items():
+        written = " | ".join(row.get(side, "–") for side in sides)
+        print(f"| {kind}, {what} | {counts[kind, what]} | {written} |")
+    print()
 
 
 def main() -> int:
