@@ -17,7 +17,8 @@ def model_line(choice: ModelChoice) -> str:
     """Return the line that loads the model."""
     device = "" if choice.device == "auto" else f", device={choice.device!r}"
     how = "" if choice.precision == "full" else f", dtype={choice.precision!r}"
-    return f"model = load_model({choice.name!r}{device}{how})"
+    size = "" if choice.image_size is None else f", image_size={choice.image_size}"
+    return f"model = load_model({choice.name!r}{device}{how}{size})"
 
 
 def session_lines(request: Request) -> list[str]:

@@ -41,12 +41,15 @@ class ModelChoice:
         ``"full"`` is float32, ``"half"`` bfloat16, ``"auto"`` what is fastest.
     version : int
         Another one when the file of that name was replaced.
+    image_size : int or None
+        Side that pictures are resized to, px; None for what it was trained with.
     """
 
     name: str = "nano"
     device: str = "auto"
     precision: str = "auto"
     version: int = 0
+    image_size: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,10 @@ class Request:
     model: ModelChoice
     target: Target
     prompts: Mapping[PromptKey, FramePrompts] = field(default_factory=dict)
+
+
+SIDES = (1024, 768, 512)
+"""Sides of the picture that official models can work on, px; the first is theirs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +81,8 @@ class ModelInfo:
         More about it, shown where the mouse rests.
     version : int
         As `ModelChoice` has it.
+    sizes : tuple of int
+        Sides of the picture to choose from, px, the one it was trained with first.
     """
 
     name: str
@@ -81,6 +90,7 @@ class ModelInfo:
     note: str = ""
     tip: str = ""
     version: int = 0
+    sizes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, cast
 
 from napari_sam2.widgets.engine import (
+    SIDES,
     Catalogue,
     FrameNews,
     ModelChoice,
@@ -38,6 +39,7 @@ def default_loader(choice: ModelChoice, folder: Path | None = None) -> SAM2:
         choice.name,
         device=choice.device,
         dtype=cast("Precision", choice.precision),
+        image_size=choice.image_size,
         folder=folder,
     )
 
@@ -153,6 +155,7 @@ def frame_news(
 
 def model_info(name: str, folder: Path | None = None) -> ModelInfo:
     """Say whether a known model is here, and how large it is."""
+    from napari_sam2.model import preset
     from napari_sam2.model.registry import (
         MissingCheckpointError,
         checkpoint_path,
@@ -168,7 +171,8 @@ def model_info(name: str, folder: Path | None = None) -> ModelInfo:
         here = True
     size = "" if known.n_bytes is None else f"{known.n_bytes / 2**20:.0f} MB"
     note = "built in" if known.packaged else size
-    return ModelInfo(name=name, here=here, note=note)
+    sizes = SIDES if preset(name).image_size == SIDES[0] else ()
+    return ModelInfo(name=name, here=here, note=note, sizes=sizes)
 
 
 def catalogue(folder: Path | None) -> Catalogue:

@@ -38,6 +38,8 @@ class Saved:
         Its folder.
     model : str or None
         The name of the model it was made with.
+    image_size : int or None
+        Side that the model resized pictures to, px; None if that is not known.
     found_at : mapping
         What finds its image, see `napari_sam2.widgets.image_origin`.
     saved : bool
@@ -46,6 +48,7 @@ class Saved:
 
     path: Path
     model: str | None
+    image_size: int | None = None
     found_at: Mapping[str, Any]
     saved: bool
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Protocol
 from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtWidgets import QFileDialog
 
-from napari_sam2.widgets.engine import ModelChoice, ModelInfo
+from napari_sam2.widgets.engine import SIDES, ModelChoice, ModelInfo
 
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QComboBox, QPushButton, QToolButton
 
     from napari_sam2.widgets.engine import Catalogue
 
+LARGE_BYTES = 50 * 2**20  # the official models' files are larger, nano's smaller
 NANO = ModelInfo(name="nano", here=True, note="built in")
 
 
@@ -34,28 +35,37 @@ class ModelPart(QObject):
     ----------
     panel : Panel
         Has them.
+    detail : QComboBox, optional
+        Offers the sides of the picture; hidden where there is only one.
     device, precision : str
         What the user prefers, see `ModelChoice`.
 
     Attributes
     ----------
     changed : Signal()
-        Another model or device is chosen.
+        Another model, side or device is chosen.
     """
 
     changed = Signal()
 
     def __init__(
-        self, panel: ModelControls, *, device: str = "auto", precision: str = "auto"
+        self,
+        panel: ModelControls,
+        *,
+        detail: QComboBox | None = None,
+        device: str = "auto",
+        precision: str = "auto",
     ) -> None:
         super().__init__()
-        self._panel, self._precision = panel, precision
+        self._panel, self._detail, self._precision = panel, detail, precision
         self._models: list[ModelInfo] = []
         self._fill((NANO,))
         panel.device.addItems(["auto", *([device] if device != "auto" else [])])
         panel.device.setCurrentText(device)
         panel.model.currentIndexChanged.connect(self._chosen)
         panel.device.currentIndexChanged.connect(self._chosen)
+        if detail is not None:
+            detail.currentIndexChanged.connect(self.changed)
         panel.model_file.clicked.connect(self._ask_for_file)
 
     @property
@@ -71,7 +81,14 @@ class ModelPart(QObject):
             device=self._panel.device.currentText(),
             precision=self._precision,
             version=self.info.version,
+            image_size=self._image_size,
         )
+
+    @property
+    def _image_size(self) -> int | None:
+        """The chosen side, px; None for what the model was trained with."""
+        at = 0 if self._detail is None else self._detail.currentIndex()
+        return self.info.sizes[at] if at > 0 else None
 
     def show_catalogue(self, catalogue: Catalogue) -> None:
         """Offer what this machine has; the choice stays."""
@@ -96,7 +113,9 @@ class ModelPart(QObject):
 
     def add_file(self, path: Path) -> None:
         """Offer a checkpoint file, and choose it."""
-        self.add(ModelInfo(name=str(path), here=True, note="file"))
+        large = path.is_file() and path.stat().st_size > LARGE_BYTES
+        sizes = SIDES if large else ()
+        self.add(ModelInfo(name=str(path), here=True, note="file", sizes=sizes))
         self.choose(str(path))
 
     def add(self, info: ModelInfo) -> None:
@@ -108,10 +127,12 @@ class ModelPart(QObject):
         names = [info.name for info in self._models]
         self._panel.model.setCurrentIndex(names.index(name))
 
-    def prefer(self, name: str) -> None:
-        """Take a model if it is here; else the present one goes on."""
+    def prefer(self, name: str, image_size: int | None = None) -> None:
+        """Take a model and a side if they are here; else the present ones go on."""
         if any(info.name == name and info.here for info in self._models):
             self.choose(name)
+            if self._detail is not None and image_size in self.info.sizes:
+                self._detail.setCurrentIndex(self.info.sizes.index(image_size))
 
     def _fill(self, models: list[ModelInfo] | tuple[ModelInfo, ...]) -> None:
         combo = self._panel.model
@@ -125,9 +146,24 @@ class ModelPart(QObject):
         names = [info.name for info in self._models]
         combo.setCurrentIndex(names.index(before) if before in names else 0)
         combo.blockSignals(False)
+        self._show_detail()
+
+    def _show_detail(self) -> None:
+        """Offer the model's sides; the one that is chosen stays if it can."""
+        combo, sizes = self._detail, self.info.sizes
+        if combo is None:
+            return
+        before = combo.currentText()
+        combo.blockSignals(True)
+        combo.clear()
+        combo.addItems([f"{side} px" for side in sizes])
+        combo.setCurrentIndex(max(combo.findText(before), 0 if sizes else -1))
+        combo.blockSignals(False)
+        combo.setVisible(bool(sizes))
 
     def _chosen(self) -> None:
         self._panel.download.setVisible(not self.info.here)
+        self._show_detail()
         self.changed.emit()
 
     def _ask_for_file(self) -> None:

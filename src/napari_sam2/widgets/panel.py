@@ -112,6 +112,11 @@ class Panel(QScrollArea):
             "Frames are counted along this axis; the other sliders stay"
         )
         self.model = combo_box("nano comes with the plugin; larger ones are more exact")
+        self.detail = combo_box(
+            "Side of the picture that the model works on. At 512 px an official model "
+            "is about seven times faster, and small things get lost"
+        )
+        self.detail.hide()
         self.model_file = QToolButton()
         self.model_file.setText("…")
         self.model_file.setToolTip("Use a checkpoint file (.pt, .safetensors)")
@@ -129,7 +134,7 @@ class Panel(QScrollArea):
         form.addRow("Layer", self.image)
         form.addRow("Follow", self.axis)
         form.addRow("Level", self.level)
-        form.addRow("Model", row(self.model, self.model_file))
+        form.addRow("Model", row(self.model, self.detail, self.model_file))
         form.addRow("", self.download)
         form.addRow(self.further)
         return form

@@ -64,6 +64,7 @@ class SavingEngine(TrackingEngine):
         return Saved(
             path=folder,
             model=header.model,
+            image_size=header.image_size,
             found_at=note,
             saved=folder.parent != self._shelf,
         )

@@ -72,7 +72,10 @@ class TrackWidget(DockedWidget):
         self.images = ImageChoice(napari_viewer, self.panel)
         prefers = read_preferences()
         self.models = ModelPart(
-            self.panel, device=prefers.device, precision=prefers.precision
+            self.panel,
+            detail=self.panel.detail,
+            device=prefers.device,
+            precision=prefers.precision,
         )
         self.desk = Desk(
             self.panel, self.models, _engine(prefers) if engine is None else engine
