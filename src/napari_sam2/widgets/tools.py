@@ -121,7 +121,6 @@ class Tools(QObject):
     def _inserted(self, event: Any) -> None:
         """Wait until all layers of a file have come, and napari has selected one."""
         if not self._timer.isActive():
-            self._arrived = []
             self._before = self._images.image, self._active
             self._timer.start(0)
         self._arrived.append(event.value)
@@ -130,6 +129,7 @@ class Tools(QObject):
         """Give the user the tool back that the layers which came have taken."""
         place, active = self._desk.place, self._active
         (before, held), arrived = self._before, self._arrived
+        self._before, self._arrived = (None, None), []  # layers may go
         if place is None or active not in arrived or place.owns(active):
             return
         images = [image for image in self._images.images if image in arrived]
