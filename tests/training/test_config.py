@@ -11,7 +11,8 @@ import pytest
 from napari_sam2.training.config import TrainConfig, read_config
 from napari_sam2.training.loop import learning_rate
 
-SHIPPED = Path(__file__).parents[2] / "configs" / "nano.toml"
+CONFIGS = Path(__file__).parents[2] / "configs"
+SHIPPED = CONFIGS / "nano.toml"
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -25,8 +26,9 @@ def test_fields_are_read_and_the_rest_are_defaults(tmp_path: Path) -> None:
     assert read_config(path) == TrainConfig(output="here", steps=7, lr=1, bf16=False)
 
 
-def test_the_shipped_configuration_is_one() -> None:
-    config = read_config(SHIPPED)
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda p: p.stem)
+def test_the_shipped_configurations_are_such(path: Path) -> None:
+    config = read_config(path)
     assert config.preset == "nano"
     assert not Path(config.data_dir).is_absolute()
     assert not Path(config.output).is_absolute()
