@@ -6,9 +6,9 @@ A first click looks through windows of all sizes and takes the mask that
 `tracking/zoom.py` scores best. Here every mask of every window is kept with its score
 and its true IoU, and the choice is made again with a cost for each doubling of the
 window's side: mean IoU, in brackets where the difference to no cost lies with 95 %
-(bootstrap over objects), beside the best choice possible. Choose on `--split train`; val,
-which also has the enlarged cells of `zoom.py`, says what it is worth. The masks chosen
-from are those that a session would draw.
+(bootstrap over objects), beside the best choice possible. Choose on `--split train`;
+val says what it is worth, and has the enlarged cells of `zoom.py` as well. The masks
+chosen from are those that a session would draw.
 """
 
 from __future__ import annotations
