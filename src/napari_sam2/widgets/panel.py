@@ -116,6 +116,7 @@ class Panel(QScrollArea):
             "Side of the picture that the model works on. At 512 px an official model "
             "is about seven times faster, and small things get lost"
         )
+        self.detail.setMaximumWidth(96)
         self.detail.hide()
         self.model_file = QToolButton()
         self.model_file.setText("…")
