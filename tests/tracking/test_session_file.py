@@ -190,11 +190,11 @@ def test_an_edit_that_was_cut_off_is_finished(
     whole.swap(1, 2, 4)
     write, calls = type(cut._store).write, []
 
-    def dies(self: Any, t: int, plane: Any) -> None:
+    def dies(self: Any, t: int, plane: Any, **given: Any) -> None:
         calls.append(t)
         if len(calls) == 4:
             raise KeyboardInterrupt
-        write(self, t, plane)
+        write(self, t, plane, **given)
 
     monkeypatch.setattr(type(cut._store), "write", dies)
     with pytest.raises(KeyboardInterrupt):
