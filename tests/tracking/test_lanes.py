@@ -132,6 +132,7 @@ def test_too_little_memory_is_said_in_one_sentence(
 def test_the_callers_threads_stay_as_they_are() -> None:
     before = torch.get_num_threads()
     with open_lanes(2) as lanes:
+        assert len(lane_threads()) == 2
         assert set(lanes.map(lambda _: torch.get_num_threads(), range(6))) == {1}
         assert torch.get_num_threads() == before
         inherited: list[int] = []

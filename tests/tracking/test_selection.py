@@ -152,7 +152,7 @@ def followed(session: Session, way: selection.MemorySelection | None) -> np.ndar
 def test_without_motion_answers_are_the_defaults_bit_for_bit(opened: Open) -> None:
     """So the way through candidates is that of the default."""
     way = MotionAware(config=MotionConfig(weight=0))
-    chosen, default = opened(), opened()
+    chosen, default = opened(lanes=1), opened(lanes=1)
     np.testing.assert_array_equal(followed(chosen, way), followed(default, None))
     assert default.bank(1).selection is None
     for object_id in (1, 2):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -83,7 +84,9 @@ def open_lanes(count: int) -> ThreadPoolExecutor:
         initializer=torch.set_num_threads,
         initargs=(1,),
     )
-    for started in [lanes.submit(torch.get_num_threads) for _ in range(count)]:
+    # A pool starts no thread as long as one is idle: here none is until all are there.
+    all_there = threading.Barrier(count)
+    for started in [lanes.submit(all_there.wait) for _ in range(count)]:
         started.result()
     torch.set_num_threads(before)  # what threads that start later inherit
     return lanes
