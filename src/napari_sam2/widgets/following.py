@@ -33,7 +33,7 @@ FOLLOW = "follow"
 
 DRAW_MILLISECONDS, SLOWEST_DRAW_MILLISECONDS = 125, 1000
 AFTER_PAINTING_MILLISECONDS = 40
-DRAWING_SHARE = 8  # one part drawing, so many parts of everything else
+DRAWING_SHARE = 16  # one part drawing, so many parts of everything else
 
 
 @dataclass(kw_only=True)
