@@ -237,7 +237,7 @@ def child(args: argparse.Namespace) -> int:
         began = time.perf_counter()
         for t, plane in enumerate(peer.follow()):
             times.append(time.perf_counter() - began)
-            planes.append(plane[::4, ::4])
+            planes.append(plane[::4, ::4].copy())  # a view would hold all of it
             if t + 1 in MARKS:
                 memory[t + 1] = round(resident_mb() - start)
             began = time.perf_counter()
