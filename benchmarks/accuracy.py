@@ -148,12 +148,7 @@ def measure_set(
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("data_dir", type=Path, help="folder with the public sets")
-    parser.add_argument("--model", default="nano", help="a name or a checkpoint")
-    parser.add_argument("--device", default="auto")
+    parser = model_parser(__doc__)
     parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
     parser.add_argument("--max-pictures", type=int, default=56, help="of a set")
     parser.add_argument("--max-objects", type=int, default=4, help="of a picture")
@@ -166,6 +161,17 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     if args.full:
         args.max_pictures = args.max_objects = None
     return args
+
+
+def model_parser(doc: str | None) -> argparse.ArgumentParser:
+    """Return a parser that asks for the data and a model, as several scripts do."""
+    parser = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data_dir", type=Path, help="folder with the public sets")
+    parser.add_argument("--model", default="nano", help="a name or a checkpoint")
+    parser.add_argument("--device", default="auto")
+    return parser
 
 
 def main() -> int:

@@ -19,7 +19,6 @@ t98g's truth is a model's.
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import sys
 import time
@@ -30,7 +29,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from accuracy import PLANT_STARTS, SLICES, davis, t98g, volumes
+from accuracy import PLANT_STARTS, SLICES, davis, model_parser, t98g, volumes
 from skimage import measure
 
 from napari_sam2.evaluation.calibration import (
@@ -52,6 +51,7 @@ from napari_sam2.tracking.session import Session
 from napari_sam2.training.datasets import RealPictures
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
@@ -366,12 +366,7 @@ def part(sets: dict[str, list[Track]], use: str) -> dict[str, list[Track]]:
 
 def main() -> int:
     """Fit, and print what the fit is worth elsewhere."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("data_dir", type=Path, help="folder with the public sets")
-    parser.add_argument("--model", default="nano", help="a name or a checkpoint")
-    parser.add_argument("--device", default="auto")
+    parser = model_parser(__doc__)
     parser.add_argument("--clips", type=int, default=20, help="to fit; half to test")
     parser.add_argument(
         "--tracks", type=Path, help="where tracks are kept (.npz); taken if there"

@@ -21,7 +21,6 @@ and of the frames after the middle when it goes backward. At most 8 objects a mo
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import itertools
 import json
@@ -32,7 +31,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from accuracy import PLANT_STARTS, davis, t98g, volumes
+from accuracy import PLANT_STARTS, davis, model_parser, t98g, volumes
 
 from napari_sam2.evaluation.metrics import iou
 from napari_sam2.evaluation.movies import LabelledMovie
@@ -44,6 +43,7 @@ from napari_sam2.training.real_sets import read_sets
 from napari_sam2.training.synthetic import draw_clip
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator
 
     from napari_sam2.model import SAM2, ImageFeatures
@@ -321,12 +321,7 @@ def agreement(
 def parse() -> argparse.Namespace:
     """Read the command line."""
     sets = ("t98g", "plant", "fibsem", "davis", "davis-train", "synthetic")
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("data_dir", type=Path, help="folder with the public sets")
-    parser.add_argument("--model", default="nano", help="a name or a checkpoint")
-    parser.add_argument("--device", default="auto")
+    parser = model_parser(__doc__)
     parser.add_argument("--sets", nargs="+", choices=sets, default=sets)
     parser.add_argument("--ways", nargs="+", default=list(selection.STRATEGIES))
     parser.add_argument("--retention", action="store_true", help="compare that instead")

@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from event_loop import centres
+
 WAYS = ("no window", "slider stays", "slider goes along", "somebody scrolls")
 RENDERER = "llvmpipe"
 SCROLL_MILLISECONDS = 100
@@ -64,13 +66,6 @@ class Clock:
         self.run = Run(seconds=spent[0], processor=spent[1], renderer=spent[2])
 
 
-def places(labels: Any, count: int) -> list[tuple[float, float]]:
-    """Return the middle of some cells in a plane."""
-    from skimage.measure import regionprops
-
-    return [region.centroid for region in regionprops(labels)][:count]
-
-
 def headless(sample: Any, objects: int) -> Run:
     """Follow without a window."""
     from napari_sam2 import Session, load_model
@@ -79,7 +74,7 @@ def headless(sample: Any, objects: int) -> Run:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "run.sam2.zarr")
         with Session(model, sample.image, axes=sample.axes, path=path) as session:
-            for k, place in enumerate(places(sample.labels[0], objects), start=1):
+            for k, place in enumerate(centres(sample.labels[0])[:objects], start=1):
                 session.add_points(k, 0, [place])
             session.preview(0)
             with Clock(len(sample.image)) as clock:
@@ -119,7 +114,7 @@ def in_panel(sample: Any, objects: int, way: str) -> Run:
 
     settle()
     assert widget.place is not None
-    for place in places(sample.labels[0], objects):
+    for place in centres(sample.labels[0])[:objects]:
         widget.place.prompts.click((0, *place))
         settle()
         widget.new_object()

@@ -19,17 +19,15 @@ objects). `--split train` measures what trained the model: to choose with.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from accuracy import PLANT_STARTS, t98g, volumes
+from accuracy import PLANT_STARTS, model_parser, t98g, volumes
 from calibration import seen_movies
 from scipy import ndimage
 from torch.nn import functional as F
@@ -46,6 +44,7 @@ from napari_sam2.training.datasets import RealPictures
 from napari_sam2.training.real_sets import read_sets
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
@@ -288,12 +287,7 @@ def cell(ways: list[dict[str, float]], way: str) -> str:
 
 def main() -> int:
     """Measure, and print one table for each measure."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("data_dir", type=Path, help="folder with the public sets")
-    parser.add_argument("--model", default="nano", help="a name or a checkpoint")
-    parser.add_argument("--device", default="auto")
+    parser = model_parser(__doc__)
     parser.add_argument("--split", choices=("train", "val"), default="val")
     parser.add_argument("--sets", nargs="+", choices=(*OBJECTS, *MOVIES))
     parser.add_argument("--max-pictures", type=int, default=56, help="of a set")

@@ -14,15 +14,13 @@ Confidence, which is calibrated and not only the network's word, is measured by
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from accuracy import PLANT_STARTS, pictures, t98g, volumes
+from accuracy import PLANT_STARTS, model_parser, pictures, t98g, volumes
 from scipy.stats import spearmanr
 
 from napari_sam2 import Session
@@ -33,6 +31,7 @@ from napari_sam2.evaluation.users import deepest_point, tight_box
 from napari_sam2.model import load_model
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
@@ -117,12 +116,7 @@ def line(name: str, said: NDArray[np.float64], true: NDArray[np.float64]) -> str
 
 def main() -> int:
     """Measure, and print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("data_dir", type=Path, help="folder with the public sets")
-    parser.add_argument("--model", default="nano", help="a name or a checkpoint")
-    parser.add_argument("--device", default="auto")
+    parser = model_parser(__doc__)
     parser.add_argument(
         "--sets",
         nargs="+",

@@ -24,7 +24,6 @@ other. Differences are given with 95 % (bootstrap over objects); times are media
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import time
@@ -34,7 +33,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from accuracy import held_aside, pictures, t98g, volumes
+from accuracy import held_aside, model_parser, pictures, t98g, volumes
 from skimage import io
 from skimage.transform import resize
 
@@ -45,6 +44,7 @@ from napari_sam2.evaluation.users import deepest_point, tight_box
 from napari_sam2.model import load_model
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
@@ -363,12 +363,7 @@ def print_table(
 
 def main() -> int:
     """Measure, and print the tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("data_dir", type=Path, help="folder with the public sets")
-    parser.add_argument("--model", default="nano", help="a name or a checkpoint")
-    parser.add_argument("--device", default="auto")
+    parser = model_parser(__doc__)
     parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
     parser.add_argument("--sides", nargs="*", type=int, default=[512, 1024, 2048, 4096])
     parser.add_argument("--max-objects", type=int, default=20, help="of a scene")

@@ -26,13 +26,17 @@ def carried_planes(session: Session) -> dict[int, list[int]]:
     """
     prompted: dict[int, set[int]] = {}
     for prompt in session.prompts:
-        prompted.setdefault(prompt.object_id, set()).add(prompt.frame_idx)
+        prompted.setdefault(prompt.frame_idx, set()).add(prompt.object_id)
+    largest: dict[int, tuple[int, int]] = {}  # area and plane, by object
+    for z in sorted(prompted):
+        plane = session.store.read(z)
+        for object_id in prompted[z]:
+            area = int(np.count_nonzero(plane == object_id))
+            if area > largest.get(object_id, (0, 0))[0]:
+                largest[object_id] = area, z
     slices: dict[int, list[int]] = {}
-    for object_id, frames in prompted.items():
-        areas = {z: _area(session, object_id, z) for z in sorted(frames)}
-        best = max(areas, key=lambda z: areas[z])
-        if areas[best]:
-            slices.setdefault(best, []).append(object_id)
+    for object_id, (_, z) in sorted(largest.items()):
+        slices.setdefault(z, []).append(object_id)
     return dict(sorted(slices.items()))
 
 
@@ -47,8 +51,3 @@ def masks_key(session: Session, slices: Mapping[int, list[int]]) -> int:
     """Return a checksum of all masks that are carried; see `carried_planes`."""
     keys = [carried_key(session, z, ids) for z, ids in slices.items()]
     return zlib.crc32(repr(keys).encode())
-
-
-def _area(session: Session, object_id: int, z: int) -> int:
-    plane = session.store.read(z)
-    return int(np.count_nonzero(plane == object_id))

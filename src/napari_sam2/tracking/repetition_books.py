@@ -82,8 +82,7 @@ class RepetitionBooks:
     def keep_scores(self, name: str) -> None:
         """Have one table of scores on disk."""
         if self.folder is not None:
-            arrays = self.scores.arrays()
-            self.folder.write_scores({name: arrays[name]})
+            self.folder.write_scores({name: self.scores.table(name)})
 
     def keep_all(self) -> None:
         """Have everything on disk as it is here."""

@@ -158,14 +158,19 @@ class RepetitionScores:
 
     def arrays(self) -> dict[str, Arrays]:
         """Return all tables as arrays for `numpy.savez`, by name; see `take`."""
+        names = (OVER, *map(str, self.now.volumes))
+        return {name: self.table(name) for name in names}
+
+    def table(self, name: str) -> Arrays:
+        """Return one table as `arrays` does; KeyError if it is not there."""
+        if name != OVER:
+            return self.now.volumes[int(name)].state()
         planes = self.now.planes
-        over = {
+        return {
             **self.now.over.state(),
             "carried": np.array(list(planes), np.int64),
             "plane": np.array(list(planes.values()), np.int64),
         }
-        volumes = {str(at): table.state() for at, table in self.now.volumes.items()}
-        return {OVER: over, **volumes}
 
     def take(self, arrays: Mapping[str, Arrays]) -> None:
         """Know what `arrays` said.
