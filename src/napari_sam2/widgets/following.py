@@ -1,8 +1,7 @@
 """A propagation seen from the window: how far it is, and what to draw of it.
 
 Frames may come faster than a screen is worth drawing; they are noted as they come and
-drawn at most eight times a second, less often where drawing is slow, and only if the
-visible frame has changed (docs/performance.md: every redraw costs the network time).
+drawn when it is their turn (`turns`), and only if the visible frame has changed.
 """
 
 from __future__ import annotations
@@ -14,11 +13,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_warning
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 
 from napari_sam2.widgets import console_lines, messages
 from napari_sam2.widgets.engine import FrameNews, PlaneNews, Repeat
 from napari_sam2.widgets.sharing import begin_sharing, end_sharing
+from napari_sam2.widgets.turns import Turn, Turns
 from napari_sam2.widgets.walk import Opened, open_and_propagate, with_answers
 
 if TYPE_CHECKING:
@@ -30,10 +30,6 @@ if TYPE_CHECKING:
     from napari_sam2.widgets.workplace import Workplace
 
 FOLLOW = "follow"
-
-DRAW_MILLISECONDS, SLOWEST_DRAW_MILLISECONDS = 125, 1000
-AFTER_PAINTING_MILLISECONDS = 40
-DRAWING_SHARE = 16  # one part drawing, so many parts of everything else
 
 
 @dataclass(kw_only=True)
@@ -64,6 +60,8 @@ class Run:
         Planes of a repetition written since the last drawing.
     questions : deque of callable
         What else to ask the engine between two frames; see `Following.ask`.
+    turn : Turn
+        Lets the engine rest between two frames while one is drawn.
     place_before : tuple of int
         Where the sliders stood.
     began : float
@@ -81,6 +79,7 @@ class Run:
     written: set[int] = field(default_factory=set)
     planes: set[tuple[int, ...]] = field(default_factory=set)
     questions: deque[Question] = field(default_factory=deque)
+    turn: Turn = field(default_factory=Turn)
     place_before: tuple[int, ...] = ()
     began: float = field(default_factory=time.monotonic)
 
@@ -116,9 +115,7 @@ class Following(QObject):
         self.run: Run | None = None
         self.repeated: Repeat | None = None
         self._moving = False
-        self._timer = QTimer(self)
-        self._timer.setInterval(DRAW_MILLISECONDS)
-        self._timer.timeout.connect(self._draw)
+        self._turns = Turns(self._take_turn, self)
 
     def begin(self, direction: Direction) -> None:
         """Fill the frames before, after or around the prompts."""
@@ -163,12 +160,12 @@ class Following(QObject):
         )
         desk.submit(
             FOLLOW,
-            lambda: with_answers(walk(), run.questions),
+            lambda: with_answers(walk(), run.questions, run.turn),
             on_item=partial(self._note, run),
             on_done=partial(self._done, run),
             on_error=partial(self._failed, run),
         )
-        self._timer.start()
+        self._turns.begin(run.turn)
 
     def stop(self) -> None:
         """Stop after the frame that is being computed."""
@@ -191,6 +188,7 @@ class Following(QObject):
         """Show nothing any more: the panel is going."""
         if self.run is not None:
             end_sharing()
+        self._turns.end()
         self.run = None
 
     def ask(self, question: Question) -> bool:
@@ -257,12 +255,15 @@ class Following(QObject):
             news = FrameNews(frame_idx=plane.place[place.axis], objects=plane.objects)
             place.cells.note(news, known=None, volume=volume)
 
+    def _take_turn(self) -> None:
+        self._desk.worker.deliver()  # the frame that has just ended
+        self._draw()
+
     def _draw(self) -> None:
         """Show how far it is; redraw the picture only if its labels changed."""
         run, panel = self.run, self._desk.panel
         if run is None or not (run.written or run.planes):
             return
-        began = time.perf_counter()
         written, run.written = run.written, set()
         place, target = run.place, run.place.last_target
         text = messages.progress(run.done, run.total, run.seconds)
@@ -291,20 +292,12 @@ class Following(QObject):
             self._move(place.go_to, run.latest)  # draws the labels as well
         elif here in written:
             place.result.refresh()
-        # Painting comes later, in the event loop: how late this is tells how long.
-        QTimer.singleShot(AFTER_PAINTING_MILLISECONDS, partial(self._drawn, began))
 
     def _move(self, move: Callable[[Any], None], where: Any) -> None:
         """Move the sliders; that is not the user looking around."""
         self._moving = True
         move(where)
         self._moving = False
-
-    def _drawn(self, began: float) -> None:
-        """Draw less often where the machine is slow at it."""
-        took = 1000 * (time.perf_counter() - began) - AFTER_PAINTING_MILLISECONDS
-        wish = max(DRAW_MILLISECONDS, DRAWING_SHARE * took)
-        self._timer.setInterval(int(min(wish, SLOWEST_DRAW_MILLISECONDS)))
 
     def _done(self, run: Run, finished: bool) -> None:
         if run is not self.run:
@@ -325,7 +318,7 @@ class Following(QObject):
 
     def _end(self) -> None:
         """Draw a last time and leave the buttons as they were."""
-        self._timer.stop()
+        self._turns.end()
         self._draw()
         run, self.run = self.run, None
         if run is not None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         Repeat,
         Request,
     )
+    from napari_sam2.widgets.turns import Turn
 
     News: TypeAlias = "Opened | FrameNews | PlaneNews | int"
     Question = Callable[[], Callable[[], None]]
@@ -73,11 +74,12 @@ def open_and_propagate(
 
 
 def with_answers(
-    news: Generator[News, None, None], questions: deque[Question]
+    news: Generator[News, None, None], questions: deque[Question], turn: Turn
 ) -> Generator[News | Callable[[], None], None, None]:
-    """Answer questions after each of the news."""
+    """Answer questions after each of the news, then let the window draw."""
     with contextlib.closing(news):
         for one in news:
             yield one
             while questions:
                 yield questions.popleft()()
+            turn.offer()
