@@ -116,6 +116,7 @@ BAD = {
     "model": (["--model", "huge"], "nano"),
     "missing model": (["--model", "sam2.1-large"], "models --download sam2.1-large"),
     "device": (["--device", "abacus"], "abacus"),
+    "memories": (["--recent-memories", "9"], "must be from 0 to 6, not 9"),
     "mask shape": (["--mask-prompts", "small.tif"], "(64, 64)"),
     "mask frame": (["--mask-prompts", "first.tif", "--mask-frame", "9"], "0 to 4"),
     "unknown option": (["--speed", "11"], "--speed"),
@@ -212,6 +213,23 @@ def test_a_session_is_kept_and_gone_on_with(movie, tmp_path, capfd):
     assert json.loads(capfd.readouterr().out.splitlines()[-1])["frames"] == 0
     labels = zarr.open_array(tmp_path / "cells.sam2.zarr/labels", mode="r")[:]
     np.testing.assert_array_equal(labels, read(out))
+
+
+def test_fewer_memories_are_kept_with_the_session(movie, tmp_path):
+    made = []
+    for recent in ("6", "0"):
+        out, kept = tmp_path / f"{recent}.tif", tmp_path / f"cells{recent}"
+        args = ["--prompts", movie.prompts, "--output", str(out), "--quiet"]
+        args += ["--session", str(kept), "--recent-memories", recent]
+        assert main(["track", movie.path, *args, "--device", "cpu"]) == 0
+        said = (tmp_path / f"cells{recent}.sam2.zarr/session.json").read_text()
+        header = json.loads(said)
+        assert header["recent_memories"] == (0 if recent == "0" else None)
+        # Done again as it was made: with as many.
+        assert main(["replay", str(kept), "--device", "cpu", "--quiet"]) == 0
+        made.append(read(out))
+    assert (made[0] != made[1]).any()
+    assert overlap(made[0] == 7, made[1] == 7) > 0.5
 
 
 def test_replay_finds_the_same_labels_and_names_other_ones(movie, tmp_path, capfd):
