@@ -157,6 +157,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--markdown", action="store_true")
     parser.add_argument("--json", action="store_true", help="one line of JSON instead")
     parser.add_argument("--threads", type=int, default=0, help="of torch; 0: its own")
+    parser.add_argument("--recent-memories", type=int, help="0 to 6; default: 6")
     args = parser.parse_args(arguments)
     if args.full:
         args.max_pictures = args.max_objects = None
@@ -179,7 +180,9 @@ def main() -> int:
     args = parse()
     if args.threads:
         torch.set_num_threads(args.threads)
-    model = load_model(args.model, device=args.device)
+    model = load_model(
+        args.model, device=args.device, recent_memories=args.recent_memories
+    )
     rows: list[Row] = []
     seconds: dict[str, float] = {}
     for name in args.sets:

@@ -66,7 +66,10 @@ def variants() -> dict[str, tuple[str, ModelConfig]]:
         "thin": ("embedding of 96 channels", replace(nano, dim=96, memory_dim=24)),
         "memories-16": ("memories of 16 channels", replace(nano, memory_dim=16)),
         "memories-64": ("memories of 64 channels", replace(nano, memory_dim=64)),
-        "forgetful": ("three memories instead of seven", replace(nano, num_memories=3)),
+        "forgetful": (
+            "three memories instead of seven",
+            replace(nano, num_memories=3, recent_memories=2),
+        ),
     }
 
 

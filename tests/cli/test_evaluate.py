@@ -159,6 +159,7 @@ def test_a_crash_keeps_what_was_measured(data, tmp_path, monkeypatch):
     [
         (["stills", "--tasks", "tracks"], "good for tracks; give other --tasks"),
         (["stills", "--model", "nemo"], "no model named 'nemo'"),
+        (["stills", "--recent-memories", "7"], "must be from 0 to 6, not 7"),
         (["nowhere"], "There is no file or folder"),
         (["stills", "--output", "stills/t0_image.tif"], "is a file; give the name"),
     ],

@@ -116,6 +116,7 @@ BAD = {
     "model": (["--model", "huge"], "nano"),
     "missing model": (["--model", "sam2.1-large"], "models --download sam2.1-large"),
     "device": (["--device", "abacus"], "abacus"),
+    "memories": (["--recent-memories", "9"], "must be from 0 to 6, not 9"),
     "mask shape": (["--mask-prompts", "small.tif"], "(64, 64)"),
     "mask frame": (["--mask-prompts", "first.tif", "--mask-frame", "9"], "0 to 4"),
     "unknown option": (["--speed", "11"], "--speed"),
@@ -212,6 +213,22 @@ def test_a_session_is_kept_and_gone_on_with(movie, tmp_path, capfd):
     assert json.loads(capfd.readouterr().out.splitlines()[-1])["frames"] == 0
     labels = zarr.open_array(tmp_path / "cells.sam2.zarr/labels", mode="r")[:]
     np.testing.assert_array_equal(labels, read(out))
+
+
+def test_fewer_memories_are_kept_with_the_session(movie, tmp_path):
+    made = []
+    for more in ([], ["--recent-memories", "0"]):
+        out, kept = tmp_path / f"{len(more)}.tif", tmp_path / f"cells{len(more)}"
+        args = ["--prompts", movie.prompts, "--output", str(out), "--quiet", *more]
+        args += ["--session", str(kept), "--device", "cpu"]
+        assert main(["track", movie.path, *args]) == 0
+        made.append(read(out))
+    said = (tmp_path / "cells2.sam2.zarr/session.json").read_text()
+    assert json.loads(said)["recent_memories"] == 0
+    # It is done again as it was made, with as many; with all it comes out differently.
+    assert main(["replay", str(tmp_path / "cells2"), "--device", "cpu", "--quiet"]) == 0
+    assert (made[0] != made[1]).any()
+    assert overlap(made[0] == 7, made[1] == 7) > 0.5
 
 
 def test_replay_finds_the_same_labels_and_names_other_ones(movie, tmp_path, capfd):

@@ -80,6 +80,10 @@ def test_a_step_holds_the_larger_of_encoder_and_attention() -> None:
     assert batched == pytest.approx((5.2 * 10 + 1.9) * keys)
     few = moment_bytes(nano, replace(WORK, batch=10, objects=3), FLOAT32)
     assert few == pytest.approx((5.2 * 3 + 1.9) * keys)
+    keys -= 4 * 256 * 128 * 4
+    forgetful = replace(nano, recent_memories=2)
+    batched = moment_bytes(forgetful, replace(WORK, batch=10), FLOAT32)
+    assert batched == pytest.approx((5.2 * 10 + 1.9) * keys)
 
 
 def test_frames_and_labels_count_where_they_are() -> None:
@@ -134,10 +138,16 @@ def test_measured_frames_scale_a_timing() -> None:
 
 
 @pytest.mark.parametrize("name", ["nano", "tiny"])
+@pytest.mark.parametrize("recent", [6, 2, 0])
 def test_a_network_is_timed_with_full_memories(
-    name: str, request: pytest.FixtureRequest
+    name: str,
+    recent: int,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model: SAM2 = request.getfixturevalue(name)
+    config = replace(model.config, recent_memories=recent)
+    monkeypatch.setattr(model, "config", config)
     seen = []
     attend = model.memory_attention.forward
 
@@ -150,8 +160,7 @@ def test_a_network_is_timed_with_full_memories(
         found = time_model(model, objects=2)
     finally:
         del model.memory_attention.forward
-    config = model.config
-    tokens = 7 * 4**2 + 16 * config.dim // config.memory_dim
+    tokens = (recent + 1) * 4**2 + 16 * config.dim // config.memory_dim
     assert set(seen) == {(2, tokens, config.memory_dim)}
     assert found.encode > 0
     assert found.track > 0

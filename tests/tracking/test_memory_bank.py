@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -74,6 +76,36 @@ def test_recent_memories_of_other_parts_of_the_frame_are_left_out() -> None:
     recall = bank.recall(4, reverse=False, n_frames=9, window=elsewhere)
     assert [m.frame_idx for m, _ in recall.memories] == [0]
     assert sorted(d for _, d in recall.pointers) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("fewer", [0, 1, 3])
+def test_fewer_memories_are_the_nearest_with_the_rows_they_had(
+    fewer: int, reverse: bool
+) -> None:
+    bank = filled([0, 30], [*range(1, 30), *range(31, 40)])
+    usual = rows(bank, 20, reverse=reverse)
+    pointers = distances(bank, 20, reverse=reverse)
+    bank.config = replace(CONFIG, recent_memories=fewer)
+    nearest = {t for t, row in usual.items() if row < fewer}
+    assert len(nearest) == fewer
+    assert rows(bank, 20, reverse=reverse) == {
+        t: row for t, row in usual.items() if row == TOP or t in nearest
+    }
+    assert set(bank.reach(20, reverse=reverse)) == nearest
+    assert distances(bank, 20, reverse=reverse) == pointers
+
+
+def test_masks_are_kept_whatever_is_attended_to() -> None:
+    bank = filled([0], [], "recent")
+    bank.config = replace(CONFIG, recent_memories=0)
+    for t in range(1, 20):
+        bank.add(memory(t), conditioning=False)
+    held = [t for t, m in bank.recent.items() if m.mask_logits is not None]
+    assert held[::-1] == bank.kept(20, reverse=False) == list(range(19, 13, -1))
+    found = bank.neighbour(20, reverse=False)
+    assert found is not None
+    assert found.frame_idx == 19
 
 
 def test_a_refined_frame_sees_itself() -> None:

@@ -89,6 +89,55 @@ def test_an_input_of_odd_size_is_refused() -> None:
         load_model("nano", device="cpu", image_size=500)
 
 
+def test_fewer_memories_are_another_configuration_of_the_same_weights(
+    tmp_path: Path,
+) -> None:
+    sample = cells_movie(n_frames=6)
+    movie = tmp_path / "movie.tif"
+    tifffile.imwrite(movie, sample.image, photometric="minisblack")
+    frame, y, x = sample.click
+    planes = []
+    for recent in (None, 6, 1):
+        model = load_model("nano", device="cpu", recent_memories=recent)
+        assert model.config.recent_memories == (6 if recent is None else recent)
+        path = tmp_path / f"{recent}.sam2.zarr"
+        with Session(model, movie, axes="TYX", path=path) as session:
+            session.add_points(1, frame, [(y, x)])
+            list(session.propagate(frames=range(4)))
+        with Session.open(path, device="cpu") as again:
+            assert again.model.config == model.config
+            list(again.propagate())
+            planes.append(np.asarray(again.labels) == 1)
+        table = json.loads((path / "session.json").read_text())
+        assert table["recent_memories"] == (1 if recent == 1 else None)
+    full, all_six, few = planes
+    assert (full == all_six).all()
+    assert (full & few).sum() / (full | few).sum() > 0.8
+    assert (full != few).any()
+
+
+def test_sessions_of_before_there_was_a_choice_have_all_memories(
+    tmp_path: Path,
+) -> None:
+    movie = tmp_path / "movie.tif"
+    tifffile.imwrite(movie, cells_movie(n_frames=3).image, photometric="minisblack")
+    model = load_model("nano", device="cpu", recent_memories=2)
+    path = tmp_path / "a.sam2.zarr"
+    Session(model, movie, axes="TYX", path=path).close()
+    said = path / "session.json"
+    table = json.loads(said.read_text())
+    assert table.pop("recent_memories") == 2
+    said.write_text(json.dumps(table))
+    with Session.open(path, device="cpu") as again:
+        assert again.model.config.recent_memories == 6
+
+
+@pytest.mark.parametrize("recent", [-1, 7])
+def test_more_memories_than_weights_know_are_refused(recent: int) -> None:
+    with pytest.raises(ValueError, match=f"from 0 to 6, not {recent}"):
+        load_model("nano", device="cpu", recent_memories=recent)
+
+
 def test_a_session_is_opened_again_in_its_precision(tmp_path: Path) -> None:
     sample = cells_movie(n_frames=3)
     movie = tmp_path / "movie.tif"

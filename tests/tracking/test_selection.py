@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -98,6 +98,10 @@ def test_a_look_alike_far_away_loses_to_the_mask_where_the_object_should_be() ->
     assert choice(filled(moving), 6) == 2
     # The same backwards: the frames after it are its past.
     assert choice(filled(moving[::-1], first=7), 6, reverse=True) == 2
+    # However few memories are attended to.
+    few = filled(moving)
+    few.config = replace(few.config, recent_memories=1)
+    assert choice(few, 6) == 2
     no_motion = MotionConfig(weight=0)
     assert choice(filled(moving), 6, no_motion) == 1
 

@@ -50,6 +50,25 @@ def test_a_saved_session_takes_its_side_along(viewer, open_bench):
     assert models.choice.image_size == 768  # the first sessions did not say
 
 
+def test_a_saved_session_takes_its_memories_along(viewer, movie, open_bench):
+    viewer.add_image(movie, name="movie")
+    bench = open_bench()
+    models = bench.widget.models
+    models.show_catalogue(BOTH)
+    assert models.choice.recent_memories is None
+    models.prefer("nano", None, 2)
+    bench.settle()
+    assert bench.engine.requests[-1].model.recent_memories == 2
+    assert "recent_memories=2" in bench.widget.panel.console.text()
+    models.prefer("sam2.1-huge", None, 3)  # not here: the present one goes on
+    assert models.choice.recent_memories == 2
+    models.choose("sam2.1-tiny")
+    assert models.choice.recent_memories is None
+    models.prefer("sam2.1-tiny", None, 3)
+    models.prefer("sam2.1-tiny")
+    assert models.choice.recent_memories is None
+
+
 def test_large_files_are_taken_for_official_ones(tmp_path, viewer, open_bench):
     small, large = tmp_path / "mine.safetensors", tmp_path / "theirs.pt"
     small.write_bytes(b"")
@@ -67,3 +86,10 @@ def test_the_side_reaches_the_network():
     assert default_loader(choice).config.image_size == 192
     line = console_lines.model_line(choice)
     assert line == "model = load_model('nano', device='cpu', image_size=192)"
+
+
+def test_the_memories_reach_the_network():
+    choice = ModelChoice(device="cpu", precision="full", recent_memories=0)
+    assert default_loader(choice).config.recent_memories == 0
+    line = console_lines.model_line(choice)
+    assert line == "model = load_model('nano', device='cpu', recent_memories=0)"

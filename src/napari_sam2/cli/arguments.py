@@ -92,8 +92,8 @@ def add_precision_option(command: argparse.ArgumentParser) -> None:
     )
 
 
-def add_image_size_option(command: argparse.ArgumentParser) -> None:
-    """Add what says how large the pictures are that a model sees."""
+def add_speed_options(command: argparse.ArgumentParser) -> None:
+    """Add what makes a model quicker: smaller pictures, fewer memories."""
     command.add_argument(
         "--image-size",
         type=int,
@@ -101,6 +101,14 @@ def add_image_size_option(command: argparse.ArgumentParser) -> None:
         help="side that the model resizes pictures to, a multiple of 32; smaller is "
         "much faster and coarser, such as 512 for the official models "
         "(default: what it was trained with)",
+    )
+    command.add_argument(
+        "--recent-memories",
+        type=int,
+        metavar="N",
+        help="recent frames that each frame is compared with, 0 to 6; fewer are "
+        "quicker, with the official models on CPUs above all, and follow less surely "
+        "(default: 6)",
     )
 
 

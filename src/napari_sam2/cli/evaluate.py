@@ -51,7 +51,12 @@ def run(args: argparse.Namespace) -> int:
             "--tasks, or pictures or movies with labels."
         )
     models = {
-        name: load_model(name, device=args.device, image_size=args.image_size)
+        name: load_model(
+            name,
+            device=args.device,
+            image_size=args.image_size,
+            recent_memories=args.recent_memories,
+        )
         for name in args.model
     }
     results = Results(models=models, sets=sets, settings=settings)

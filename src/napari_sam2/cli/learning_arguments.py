@@ -7,8 +7,8 @@ from typing import Any
 
 from napari_sam2.cli.arguments import (
     add_device_option,
-    add_image_size_option,
     add_model_options,
+    add_speed_options,
 )
 
 _EVALUATE_EXAMPLES = """\
@@ -89,7 +89,7 @@ def add_evaluate(commands: Any) -> argparse.ArgumentParser:
         help="for another choice of objects (default: %(default)s)",
     )
     add_device_option(evaluate)
-    add_image_size_option(evaluate)
+    add_speed_options(evaluate)
     evaluate.add_argument(
         "--json", action="store_true", help="print everything as one line of JSON"
     )

@@ -9,9 +9,9 @@ from typing import Any, NoReturn
 from napari_sam2.cli.arguments import (
     add_device_option,
     add_image_options,
-    add_image_size_option,
     add_model_options,
     add_precision_option,
+    add_speed_options,
 )
 from napari_sam2.cli.export_arguments import add_export
 from napari_sam2.cli.learning_arguments import add_evaluate, add_finetune, add_train
@@ -154,7 +154,7 @@ def _add_track(commands: Any) -> argparse.ArgumentParser:
     )
     add_model_options(track)
     add_precision_option(track)
-    add_image_size_option(track)
+    add_speed_options(track)
     track.add_argument(
         "--json",
         action="store_true",

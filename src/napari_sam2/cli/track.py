@@ -55,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
             device=args.device,
             dtype=args.precision,
             image_size=args.image_size,
+            recent_memories=args.recent_memories,
         )
         if resumed and session_folder is not None:
             session = Session.open(session_folder, model=model, stack=stack)

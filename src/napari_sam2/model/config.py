@@ -69,7 +69,11 @@ class ModelConfig:
         Width of the mask-prompt stem.
     num_memories
         Spatial memories attended to: one slot for prompted frames and
-        ``num_memories - 1`` recent frames (paper, section 4).
+        ``num_memories - 1`` recent frames (paper, section 4). Fixes the shape of the
+        temporal encoding.
+    recent_memories
+        Recent frames whose spatial memories are attended to, the nearest ones, from 0
+        to ``num_memories - 1``. Fewer are quicker; no weight depends on it.
     max_pointers
         Most object pointers attended to.
     occlusion_embedding
@@ -79,6 +83,11 @@ class ModelConfig:
     dense_prompts
         Ours (``nano``): clicks and boxes are drawn as maps and the previous
         frame's mask logits are given as a dense prompt. False for Meta's.
+
+    Raises
+    ------
+    ValueError
+        If there are more recent memories than the weights know, or less than none.
     """
 
     name: str
@@ -92,10 +101,20 @@ class ModelConfig:
     decoder_ff: int = 2048
     prompt_mask_channels: int = 16
     num_memories: int = 7
+    recent_memories: int = 6
     max_pointers: int = 16
     occlusion_embedding: bool = True
     pointer_time_encoding: bool = True
     dense_prompts: bool = False
+
+    def __post_init__(self) -> None:
+        """Check that the temporal encoding has a row for every memory."""
+        if not 0 <= self.recent_memories < self.num_memories:
+            msg = (
+                f"recent_memories must be from 0 to {self.num_memories - 1}, "
+                f"not {self.recent_memories}."
+            )
+            raise ValueError(msg)
 
     @property
     def embedding_size(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -97,6 +98,7 @@ def load_model(
     dtype: torch.dtype | Precision = torch.float32,
     config: ModelConfig | str | None = None,
     image_size: int | None = None,
+    recent_memories: int | None = None,
     folder: str | Path | None = None,
 ) -> SAM2:
     """Load a model, ready for inference.
@@ -119,6 +121,10 @@ def load_model(
         was trained with (1024 for the official models). A smaller one is much faster
         and coarser: at 512 `sam2.1-tiny` takes a seventh of the time on a CPU
         (docs/performance.md).
+    recent_memories
+        How many recent frames each frame attends to beside the prompted ones, the
+        nearest, 0 to 6; None for all six, as it was trained. Fewer are quicker and
+        follow less surely (docs/performance.md).
     folder
         Where models are, downloaded or your own; None: `models_folder`.
 
@@ -134,8 +140,8 @@ def load_model(
     CheckpointError
         If the file is damaged, changed, unsafe or of another network.
     ValueError
-        If the name, the device or the precision is unknown, or `image_size` is no
-        multiple of 32.
+        If the name, the device or the precision is unknown, `image_size` is no
+        multiple of 32, or `recent_memories` is out of range.
     """
     chosen = choose_device(device)
     path, wanted = _locate(name, folder)
@@ -151,6 +157,8 @@ def load_model(
     if config is None:
         config = wanted or (preset(named) if named in PRESETS else guess_preset(state))
     config = resized(config, image_size)
+    if recent_memories is not None:
+        config = replace(config, recent_memories=recent_memories)
     with torch.device("meta"):
         model = SAM2(config)
     model = model.to_empty(device="cpu").to(torch.float32)

@@ -187,7 +187,7 @@ def moment_bytes(config: ModelConfig, work: Workload, dtype: torch.dtype) -> int
 
 def _keys(config: ModelConfig, work: Workload, dtype: torch.dtype) -> int:
     """Return the bytes of the (K, C) keys of one object's memories."""
-    full = min(config.num_memories - 1, work.frames) + work.conditioning
+    full = min(config.recent_memories, work.frames) + work.conditioning
     pointers = min(config.max_pointers, work.frames)
     tokens = full * config.embedding_size**2
     tokens += pointers * (config.dim // config.memory_dim)

@@ -3,8 +3,8 @@
 Shapes: C channels, m memory channels, e = S / 16, s = S / 4.
 
 A frame being tracked sees (paper, section 4, memory bank) the memories of
-prompted frames without temporal order, those of up to six recent frames with it,
-and the object pointers of both.
+prompted frames without temporal order, those of up to six recent frames with it
+(fewer on request), and the object pointers of both.
 """
 
 from __future__ import annotations
@@ -184,10 +184,14 @@ class MemoryBank:
     def _slots(self) -> int:
         return self.config.num_memories
 
-    def reach(self, frame_idx: int, *, reverse: bool) -> list[int]:
-        """Return the frames whose spatial memory a frame can use, nearest first."""
+    def kept(self, frame_idx: int, *, reverse: bool) -> list[int]:
+        """Return the frames before one whose masks are kept, nearest first."""
         step = 1 if reverse else -1
         return [frame_idx + step * t for t in range(1, self._slots)]
+
+    def reach(self, frame_idx: int, *, reverse: bool) -> list[int]:
+        """Return the frames whose spatial memory a frame can use, nearest first."""
+        return self.kept(frame_idx, reverse=reverse)[: self.config.recent_memories]
 
     def recall(
         self, frame_idx: int, *, reverse: bool, n_frames: int, window: Window

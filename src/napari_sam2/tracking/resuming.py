@@ -141,6 +141,7 @@ def reload_model(header: Header, folder: Path, device: str) -> SAM2:
             device=device,
             dtype=header.precision,
             image_size=header.image_size,
+            recent_memories=header.recent_memories,
         )
     except (OSError, ValueError) as error:
         msg = (

@@ -144,7 +144,7 @@ class MotionAware:
     def _expected(self, bank: MemoryBank, search: Search) -> Box | None:
         """Return where the object is expected, if it moved steadily so far."""
         boxes: list[Box | None] = []
-        for t in bank.reach(search.frame_idx, reverse=search.reverse):
+        for t in bank.kept(search.frame_idx, reverse=search.reverse):
             memory = bank.at(t)
             if memory is None or memory.mask_logits is None:
                 break

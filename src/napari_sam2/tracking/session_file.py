@@ -51,6 +51,8 @@ class Header:
         What it computed in, "full" or "half"; see `napari_sam2.load_model`.
     image_size
         Side that it resized pictures to, px; None for what it was trained with.
+    recent_memories
+        How many recent frames each frame attended to; None for all.
     stack
         Path of the image, or None for an array that was in memory.
     opened_as
@@ -73,6 +75,7 @@ class Header:
     model_sha256: str
     precision: Precision = "full"
     image_size: int | None = None
+    recent_memories: int | None = None
     stack: str | None
     opened_as: dict[str, Any] = field(default_factory=dict)
     shape: tuple[int, int, int]
@@ -85,12 +88,13 @@ class Header:
 
 def make_header(model: SAM2, stack: Stack, settings: dict[str, Any]) -> Header:
     """Return what a session on a stack is opened with; reads its first frame."""
-    origin = model.origin
+    origin, recent = model.origin, model.config.recent_memories
     return Header(
         model=None if origin is None else origin.name,
         model_sha256=weights_sha256(model) if origin is None else origin.sha256,
         precision="half" if model.dtype == torch.bfloat16 else "full",
         image_size=model.config.image_size,
+        recent_memories=None if recent == model.config.num_memories - 1 else recent,
         stack=None if stack.path is None else str(stack.path),
         opened_as=dict(stack.opened_as),
         shape=stack.shape,
@@ -301,6 +305,7 @@ def read_header(folder: Path) -> Header:
     # The first editions did not say.
     table.setdefault("precision", "full")
     table.setdefault("image_size", None)
+    table.setdefault("recent_memories", None)
     names = {item.name for item in fields(Header)}
     try:
         known = {name: table[name] for name in names}

@@ -97,13 +97,14 @@ def _timed(model: SAM2, objects: int) -> Timing:
 def _track(model: SAM2, features: ImageFeatures, objects: int) -> None:
     """Decode from a full memory bank and make a memory of the answer."""
     config, device = model.config, model.device
+    recent = range(config.recent_memories)
     cells = config.embedding_size
     spatial = torch.zeros(objects, config.memory_dim, cells, cells, device=device)
     spatial = spatial.to(torch.bfloat16)
     pointer = torch.zeros(objects, config.dim, dtype=model.dtype, device=device)
     embedding = model.condition_on_memory(
         features,
-        [(spatial, row) for row in range(config.num_memories)],
+        [(spatial, row) for row in (config.num_memories - 1, *recent)],
         [(pointer, float(distance)) for distance in range(config.max_pointers)],
     )
     prompts = PromptTensors.empty(objects, device)

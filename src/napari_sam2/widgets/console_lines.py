@@ -18,7 +18,9 @@ def model_line(choice: ModelChoice) -> str:
     device = "" if choice.device == "auto" else f", device={choice.device!r}"
     how = "" if choice.precision == "full" else f", dtype={choice.precision!r}"
     size = "" if choice.image_size is None else f", image_size={choice.image_size}"
-    return f"model = load_model({choice.name!r}{device}{how}{size})"
+    recent = choice.recent_memories
+    fewer = "" if recent is None else f", recent_memories={recent}"
+    return f"model = load_model({choice.name!r}{device}{how}{size}{fewer})"
 
 
 def session_lines(request: Request) -> list[str]:

@@ -43,6 +43,8 @@ class ModelChoice:
         Another one when the file of that name was replaced.
     image_size : int or None
         Side that pictures are resized to, px; None for what it was trained with.
+    recent_memories : int or None
+        How many recent frames each frame attends to; None for all.
     """
 
     name: str = "nano"
@@ -50,6 +52,7 @@ class ModelChoice:
     precision: str = "auto"
     version: int = 0
     image_size: int | None = None
+    recent_memories: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

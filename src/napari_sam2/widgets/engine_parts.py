@@ -40,6 +40,7 @@ def default_loader(choice: ModelChoice, folder: Path | None = None) -> SAM2:
         device=choice.device,
         dtype=cast("Precision", choice.precision),
         image_size=choice.image_size,
+        recent_memories=choice.recent_memories,
         folder=folder,
     )
 

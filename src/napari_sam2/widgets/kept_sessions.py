@@ -40,6 +40,8 @@ class Saved:
         The name of the model it was made with.
     image_size : int or None
         Side that the model resized pictures to, px; None if that is not known.
+    recent_memories : int or None
+        How many recent frames each frame attended to; None for all.
     found_at : mapping
         What finds its image, see `napari_sam2.widgets.image_origin`.
     saved : bool
@@ -49,6 +51,7 @@ class Saved:
     path: Path
     model: str | None
     image_size: int | None = None
+    recent_memories: int | None = None
     found_at: Mapping[str, Any]
     saved: bool
 

@@ -58,11 +58,12 @@ class ModelPart(QObject):
     ) -> None:
         super().__init__()
         self._panel, self._detail, self._precision = panel, detail, precision
+        self._recent_memories: int | None = None
         self._models: list[ModelInfo] = []
         self._fill((NANO,))
         panel.device.addItems(["auto", *([device] if device != "auto" else [])])
         panel.device.setCurrentText(device)
-        panel.model.currentIndexChanged.connect(self._chosen)
+        panel.model.currentIndexChanged.connect(self._another)
         panel.device.currentIndexChanged.connect(self._chosen)
         if detail is not None:
             detail.currentIndexChanged.connect(self.changed)
@@ -82,6 +83,7 @@ class ModelPart(QObject):
             precision=self._precision,
             version=self.info.version,
             image_size=self._image_size,
+            recent_memories=self._recent_memories,
         )
 
     @property
@@ -127,12 +129,20 @@ class ModelPart(QObject):
         names = [info.name for info in self._models]
         self._panel.model.setCurrentIndex(names.index(name))
 
-    def prefer(self, name: str, image_size: int | None = None) -> None:
-        """Take a model and a side if they are here; else the present ones go on."""
+    def prefer(
+        self,
+        name: str,
+        image_size: int | None = None,
+        recent_memories: int | None = None,
+    ) -> None:
+        """Take what a session was made with if it is here; else the present goes on."""
         if any(info.name == name and info.here for info in self._models):
             self.choose(name)
             if self._detail is not None and image_size in self.info.sizes:
                 self._detail.setCurrentIndex(self.info.sizes.index(image_size))
+            if recent_memories != self._recent_memories:
+                self._recent_memories = recent_memories
+                self.changed.emit()
 
     def _fill(self, models: list[ModelInfo] | tuple[ModelInfo, ...]) -> None:
         combo = self._panel.model
@@ -160,6 +170,10 @@ class ModelPart(QObject):
         combo.setCurrentIndex(max(combo.findText(before), 0 if sizes else -1))
         combo.blockSignals(False)
         combo.setVisible(bool(sizes))
+
+    def _another(self) -> None:
+        self._recent_memories = None  # a session's own, and not for other models
+        self._chosen()
 
     def _chosen(self) -> None:
         self._panel.download.setVisible(not self.info.here)

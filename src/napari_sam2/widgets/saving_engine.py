@@ -65,6 +65,7 @@ class SavingEngine(TrackingEngine):
             path=folder,
             model=header.model,
             image_size=header.image_size,
+            recent_memories=header.recent_memories,
             found_at=note,
             saved=folder.parent != self._shelf,
         )

@@ -252,7 +252,7 @@ class Sessions(QObject):
         limits = found_at.get("contrast_limits")
         look_like(image, {"contrast_limits": limits})
         if saved.model is not None:
-            desk.models.prefer(saved.model, saved.image_size)
+            desk.models.prefer(saved.model, saved.image_size, saved.recent_memories)
         self._images.image = image
         self._images.axis = found_at.get("followed")
         held = found_at.get("held") or []
