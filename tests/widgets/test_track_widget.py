@@ -392,6 +392,13 @@ def test_messages_are_single_sentences():
     assert "smaller model" in messages.sentence(MemoryError())
     assert messages.progress(10, 40, 5.0) == "10 / 40   2.0 frames/s   15 s left"
     assert messages.progress(1, 200, 1.0).endswith("3 min 19 s left")
+    said = messages.finished(1, 0.4, 0)
+    assert said.startswith("<b>Done:</b> 1 frame in less than a second. Where")
+    said = messages.finished(120, 61.6, 1)
+    assert "120 frames in 62 s. 1 frame could not be read." in said
+    assert "2 frames in 1 s. 2 frames could" in messages.finished(2, 1.0, 2)
+    kept = Earlier(path=Path("kept"), when=0.0, objects=1, frames=1)
+    assert messages.earlier(kept).endswith(": 1 cell, 1 frame")
 
 
 def test_what_is_up_to_date_is_not_done_again(bench):
