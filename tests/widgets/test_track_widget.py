@@ -124,6 +124,38 @@ def test_follow_keeps_to_the_range(bench):
     assert "frames=range(2, 6)" in bench.widget.panel.console.text()
 
 
+@pytest.mark.parametrize(
+    ("direction", "end", "words"), [("forward", 11, "after"), ("backward", 0, "before")]
+)
+def test_at_the_end_it_says_that_no_frame_is_left(bench, viewer, direction, end, words):
+    viewer.dims.set_point(0, end)
+    bench.click(end, 20, 20)
+    before = bench.widget.panel.console.text()
+    bench.widget.follow(direction)
+    bench.settle()
+    assert bench.status == f"There is no frame {words} this one."
+    assert bench.widget.panel.console.text() == before
+    assert bench.engine.frames_done == []
+    viewer.dims.set_point(0, 5)
+    bench.widget.follow(direction)
+    bench.settle()
+    where = f"frame {end}, where you clicked"
+    assert bench.status == f"There is no frame {words} {where}."
+    bench.place.cells[1].locked[5] = True  # it is followed from there
+    bench.widget.follow(direction)
+    bench.settle()
+    assert bench.engine.frames_done
+
+
+def test_again_answers_even_the_last_frame_once_more(bench, viewer):
+    viewer.dims.set_point(0, 11)
+    bench.click(11, 20, 20)
+    bench.widget.panel.again.setChecked(True)
+    bench.widget.follow("forward")
+    bench.settle()
+    assert bench.engine.frames_done == [11]
+
+
 def test_progress_tells_speed_and_time_left(bench, engine, qtbot):
     engine.seconds = 0.05
     bench.click(0, 20, 20)

@@ -7,12 +7,13 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from napari_sam2.tracking.results import Seen
     from napari_sam2.tracking.shelf import Earlier
     from napari_sam2.widgets.cells import Cells
-    from napari_sam2.widgets.engine import Edit, FrameNews
+    from napari_sam2.widgets.engine import Direction, Edit, FrameNews
 
 logger = logging.getLogger(__name__)
 
@@ -144,6 +145,20 @@ def found(news: FrameNews, object_id: int, *, n_frames: int) -> str:
         f"Cell {object_id}: {new.area} pixels. Wrong? Click what is missing, "
         f"<b>Ctrl + click</b> what is too much. Right? {then[0].upper()}{then[1:]}"
     )
+
+
+def nothing_beyond(
+    direction: Direction, given: Collection[int], here: int, n_frames: int
+) -> str | None:
+    """Say that no frame lies beyond those that a user gave; None if some do."""
+    if direction == "forward" and min(given) == n_frames - 1:
+        side, end = "after", n_frames - 1
+    elif direction == "backward" and max(given) == 0:
+        side, end = "before", 0
+    else:
+        return None
+    which = "this one" if here == end else f"frame {end}, where you clicked"
+    return f"There is no frame {side} {which}."
 
 
 def following(n_objects: int) -> str:
