@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from napari_sam2.stacks import FrameReadError
@@ -44,7 +45,7 @@ class Answering:
     store: LabelsStore
     corrections_condition: bool = True
 
-    @property
+    @cached_property
     def zoom(self) -> Zoom:
         """Who chooses the windows."""
         return Zoom(frames=self.frames, tracker=self.tracker, store=self.store)
