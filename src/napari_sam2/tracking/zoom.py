@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from napari_sam2.stacks import FrameReadError
 from napari_sam2.tracking.masks import patch_from_logits
 from napari_sam2.tracking.objects import UNTRACKED
+from napari_sam2.tracking.parts import Parts
 from napari_sam2.tracking.prompts import BoxPrompt, MaskPrompt, PointPrompt
 from napari_sam2.tracking.scouting import Look, Scout, all_inside
 from napari_sam2.tracking.windows import (
@@ -26,34 +27,22 @@ from napari_sam2.tracking.windows import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_sam2.stacks import LabelsStore
-    from napari_sam2.tracking.frames import FrameEncoder
     from napari_sam2.tracking.masks import Patch
     from napari_sam2.tracking.memory_bank import FrameMemory
     from napari_sam2.tracking.objects import TrackedObject
     from napari_sam2.tracking.prompts import Prompt
-    from napari_sam2.tracking.tracker import Tracker
 
 
 @dataclass(kw_only=True)
-class Zoom:
+class Zoom(Parts):
     """Chooses windows for the objects of one session.
 
     Attributes
     ----------
-    frames
-        Reads and encodes frames; says whether zooming is on.
-    tracker
-        Runs the network.
-    store
-        Where labels are.
     scout
         Looks for the windows of clicked objects.
     """
 
-    frames: FrameEncoder
-    tracker: Tracker
-    store: LabelsStore
     scout: Scout = field(init=False)
 
     def __post_init__(self) -> None:
