@@ -3,9 +3,9 @@
     python benchmarks/window_choice.py DATA_DIR [--split train]
 
 A first click looks through windows of all sizes and takes the mask that
-`tracking/zoom.py` scores best. Here every mask of every window is kept with its score
-and its true IoU, and the choice is made again with a cost for each doubling of the
-window's side: mean IoU, in brackets where the difference to no cost lies with 95 %
+`tracking/scouting.py` scores best. Here every mask of every window is kept with its
+score and its true IoU, and the choice is made again with a cost for each doubling of
+the window's side: mean IoU, in brackets where the difference to no cost lies with 95 %
 (bootstrap over objects), beside the best choice possible. Choose on `--split train`;
 val says what it is worth, and has the enlarged cells of `zoom.py` as well. The masks
 chosen from are those that a session would draw.
@@ -30,8 +30,8 @@ from napari_sam2.evaluation.report import interval
 from napari_sam2.evaluation.users import deepest_point
 from napari_sam2.model import load_model
 from napari_sam2.tracking.masks import patch_from_logits, tidy
+from napari_sam2.tracking.scouting import zoom_scores
 from napari_sam2.tracking.windows import SMALLEST, whole, window_around, window_sides
-from napari_sam2.tracking.zoom import zoom_scores
 from napari_sam2.training.real_sets import read_sets
 
 if TYPE_CHECKING:

@@ -40,7 +40,7 @@ from skimage.transform import resize
 from napari_sam2 import Session
 from napari_sam2.evaluation.pictures import pick
 from napari_sam2.evaluation.report import interval
-from napari_sam2.evaluation.users import deepest_point, tight_box
+from napari_sam2.evaluation.users import correction, deepest_point, tight_box
 from napari_sam2.model import load_model
 
 if TYPE_CHECKING:
@@ -64,9 +64,10 @@ SEED = 0
 LARGE_SIDES = (512, 2048)
 ZOOMS = (False, True)
 TASKS = ("click", "box", "first mask")
-FIRST, NEXT, BOXED, FRAME = TIMES = (
+FIRST, NEXT, FURTHER, BOXED, FRAME = TIMES = (
     "the first click in a frame",
     "the next click",
+    "a further click",
     "a drawn box",
     "a frame of all objects",
 )
@@ -228,7 +229,7 @@ def overlap(found: NDArray[np.integer], k: int, truth: NDArray[np.bool_]) -> flo
 
 
 def ask(model: SAM2, kind: str, scene: Scene, side: int, zoom: bool) -> Iterator[Found]:
-    """Click once on every object of a picture, then draw its box."""
+    """Click on every object of a picture and correct it, then draw its box."""
     offset = (side - scene.core.shape[-1]) // 2
     about = {"kind": kind, "side": side, "zoom": zoom}
     with Session(model, scene.cut(side)[0], axes="YX", zoom=zoom, lanes=1) as session:
@@ -249,7 +250,22 @@ def ask(model: SAM2, kind: str, scene: Scene, side: int, zoom: bool) -> Iterator
                 yield Found(item=item, what=task, value=score, **about)
                 spent = (NEXT if n else FIRST) if task == "click" else BOXED
                 yield Found(item=item, what=spent, value=seconds, **about)
+                if task == "click":
+                    found = middle(labels[None], truth.shape[-1])[0] == 1
+                    seconds = correct(session, found, truth, offset)
+                    yield Found(item=item, what=FURTHER, value=seconds, **about)
                 session.remove_object(1)
+
+
+def correct(
+    session: Session, found: NDArray[np.bool_], truth: NDArray[np.bool_], offset: int
+) -> float:
+    """Click where an answer is worst; return how long that took."""
+    (y, x), label = correction(found, truth) or (deepest_point(truth), 1)
+    began = time.perf_counter()
+    session.add_points(1, 0, [(y + offset, x + offset)], [label])
+    session.preview(0)
+    return time.perf_counter() - began
 
 
 def follow(

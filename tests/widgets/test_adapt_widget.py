@@ -352,6 +352,43 @@ def test_what_fits():
     assert misfit(colours, Labels(np.zeros((8, 9), np.uint8))) is None
 
 
+def test_labels_of_a_coarser_resolution_are_learned_from(viewer, open_bench):
+    coarse, labels = discs()
+    fine = coarse.repeat(2, axis=1).repeat(2, axis=2)
+    viewer.add_image([fine, coarse], multiscale=True, name="pyramid", scale=(1, 3, 3))
+    place = {"scale": (1, 6, 6), "translate": (0, 1.5, 1.5)}
+    viewer.add_labels(labels, name="corrected", **place)
+    bench = open_bench()
+    assert bench.status == adapt_messages.READY
+    assert "Objects found: <b>6</b>" in bench.panel.count.text()
+    pair = bench.widget.pairs.pair()
+    assert pair.target.data is viewer.layers["pyramid"].data[1]
+    assert pair.target.level == 1
+    bench.learn()
+    bench.press(bench.panel.copy)
+    script = QApplication.clipboard().text()
+    assert "open_stack(viewer.layers['pyramid'].data[1]," in script
+
+
+def test_labels_of_a_coarser_resolution_have_to_fit_as_well(viewer, open_bench):
+    coarse, labels = discs()
+    fine = coarse.repeat(2, axis=1).repeat(2, axis=2)
+    viewer.add_image([fine, coarse], multiscale=True, name="pyramid")
+    place = {"scale": (1, 2, 2), "translate": (0, 0.5, 0.5)}
+    layer = viewer.add_labels(labels, name="corrected", **place)
+    bench = open_bench()
+    assert bench.status == adapt_messages.READY
+    layer.translate = (0, 0, 0)
+    assert "does not lie on 'pyramid'" in bench.status
+    viewer.layers.remove(layer)
+    viewer.add_labels(labels[:, ::2, ::2], name="coarser", **place)
+    bench.settle()
+    assert bench.status == (
+        "'coarser' has 3 × 48 × 64 pixels but 'pyramid' 3 × 192 × 256: choose labels "
+        "that were made on this image."
+    )
+
+
 def test_without_layers_it_says_what_to_choose(viewer, open_bench):
     bench = open_bench()
     assert bench.status == adapt_messages.NO_PAIR

@@ -12,7 +12,8 @@ from qtpy.QtWidgets import QAbstractButton, QFileDialog, QMenu
 
 from napari_sam2.tracking.shelf import Earlier
 from napari_sam2.widgets import session_dialogs
-from napari_sam2.widgets.console_lines import propagate_lines, tool_line
+from napari_sam2.widgets.console_lines import propagate_line, tool_line
+from napari_sam2.widgets.engine import Repeat
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QAction
@@ -178,6 +179,34 @@ def test_the_lines_of_tools_and_of_following_again():
     assert tool_line("outline", 3, 5, positive=False) == (
         "session.add_outlines(3, 5, […, (…, 0)])  # the next drag"
     )
-    assert propagate_lines("both", range(2, 4), everything=True)[0] == (
-        "for result in session.propagate('both', frames=range(2, 4), everything=True):"
+    assert propagate_line("both", range(2, 4), everything=True) == (
+        "for result in session.propagate('both', frames=range(2, 4), everything=True): "
+        "print(result.frame_idx)"
     )
+
+
+def test_the_line_of_following_and_repeating_does_both(capsys):
+    """It is one statement, so it can be pasted as it is."""
+    done = []
+
+    class Told:
+        def __init__(self, *made):
+            self.made = made
+
+        def propagate(self, *args, **named):
+            done.append(("propagate", args, named))
+            yield from range(3)
+
+        def run(self, *args, **named):
+            done.append((self.made, args, named))
+            yield from range(5)
+
+    session = Told()
+    repeat = Repeat(over="T", direction="forward", frames=range(2, 4))
+    names = {"session": session, "Repetition": Told}
+    line = propagate_line("forward", range(2, 4), repeat, everything=True)
+    exec(line, names)
+    how = ("forward",), {"frames": range(2, 4), "everything": True}
+    assert done == [("propagate", *how), ((session, "T"), *how)]
+    assert capsys.readouterr().out == "3\n5\n"
+    assert isinstance(names["repetition"], Told)  # its labels are to be looked at

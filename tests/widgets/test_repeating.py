@@ -44,6 +44,10 @@ def test_all_volumes_are_filled(volumes, viewer):
     panel.repeat.setCurrentText("over the time axis, 3 steps")
     volumes.click(1, 2, 20, 30)
     volumes.widget.follow("both")
+    assert volumes.widget.panel.console.text() == (
+        "for run in session.propagate('both'), (repetition := Repetition(session, 'T'))"
+        ".run('both'): print(sum(1 for _ in run))"
+    )
     volumes.settle()
     assert volumes.engine.repeats == [Repeat(over="T", direction="both")]
     assert (volumes.labels[0] == volumes.labels[1]).all()

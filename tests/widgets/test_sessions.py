@@ -519,7 +519,7 @@ def test_every_button_shows_its_line(viewer, movie, open_bench, monkeypatch):
         (panel.use_labels, "for mask in masks_from_labels(0, viewer.layers['others']"),
         (panel.undo, "session.undo()"),
         (panel.redo, "session.redo()"),
-        (panel.forward, "for result in session.propagate('forward'): …"),
+        (panel.forward, "for result in session.propagate('forward'): print("),
         (panel.delete_object, "session.remove_object("),
     ):
         button.click()

@@ -124,6 +124,38 @@ def test_follow_keeps_to_the_range(bench):
     assert "frames=range(2, 6)" in bench.widget.panel.console.text()
 
 
+@pytest.mark.parametrize(
+    ("direction", "end", "words"), [("forward", 11, "after"), ("backward", 0, "before")]
+)
+def test_at_the_end_it_says_that_no_frame_is_left(bench, viewer, direction, end, words):
+    viewer.dims.set_point(0, end)
+    bench.click(end, 20, 20)
+    before = bench.widget.panel.console.text()
+    bench.widget.follow(direction)
+    bench.settle()
+    assert bench.status == f"There is no frame {words} this one."
+    assert bench.widget.panel.console.text() == before
+    assert bench.engine.frames_done == []
+    viewer.dims.set_point(0, 5)
+    bench.widget.follow(direction)
+    bench.settle()
+    where = f"frame {end}, where you clicked"
+    assert bench.status == f"There is no frame {words} {where}."
+    bench.place.cells[1].locked[5] = True  # it is followed from there
+    bench.widget.follow(direction)
+    bench.settle()
+    assert bench.engine.frames_done
+
+
+def test_again_answers_even_the_last_frame_once_more(bench, viewer):
+    viewer.dims.set_point(0, 11)
+    bench.click(11, 20, 20)
+    bench.widget.panel.again.setChecked(True)
+    bench.widget.follow("forward")
+    bench.settle()
+    assert bench.engine.frames_done == [11]
+
+
 def test_progress_tells_speed_and_time_left(bench, engine, qtbot):
     engine.seconds = 0.05
     bench.click(0, 20, 20)
@@ -392,6 +424,13 @@ def test_messages_are_single_sentences():
     assert "smaller model" in messages.sentence(MemoryError())
     assert messages.progress(10, 40, 5.0) == "10 / 40   2.0 frames/s   15 s left"
     assert messages.progress(1, 200, 1.0).endswith("3 min 19 s left")
+    said = messages.finished(1, 0.4, 0)
+    assert said.startswith("<b>Done:</b> 1 frame in less than a second. Where")
+    said = messages.finished(120, 61.6, 1)
+    assert "120 frames in 62 s. 1 frame could not be read." in said
+    assert "2 frames in 1 s. 2 frames could" in messages.finished(2, 1.0, 2)
+    kept = Earlier(path=Path("kept"), when=0.0, objects=1, frames=1)
+    assert messages.earlier(kept).endswith(": 1 cell, 1 frame")
 
 
 def test_what_is_up_to_date_is_not_done_again(bench):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from napari_sam2.stacks import FrameReadError
 from napari_sam2.tracking.earlier_answers import EarlierAnswers
 from napari_sam2.tracking.objects import BACKWARD, UNTRACKED
+from napari_sam2.tracking.parts import Parts
 from napari_sam2.tracking.prompts import BoxPrompt
 from napari_sam2.tracking.remaking import Remaker
 from napari_sam2.tracking.zoom import Zoom
@@ -15,48 +17,36 @@ from napari_sam2.tracking.zoom import Zoom
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from napari_sam2.stacks import LabelsStore
-    from napari_sam2.tracking.frames import FrameEncoder
     from napari_sam2.tracking.objects import TrackedObject
-    from napari_sam2.tracking.tracker import Tracker
 
 REFINE_DEPTH = 1
 
 
 @dataclass(kw_only=True)
-class Answering:
+class Answering(Parts):
     """Answers prompts, and remembers the answers.
 
     Attributes
     ----------
-    frames
-        Reads and encodes frames.
-    tracker
-        Runs the network.
-    store
-        Where labels go.
     corrections_condition
         Whether prompts on tracked frames make conditioning frames of them.
     """
 
-    frames: FrameEncoder
-    tracker: Tracker
-    store: LabelsStore
     corrections_condition: bool = True
 
-    @property
+    @cached_property
     def zoom(self) -> Zoom:
         """Who chooses the windows."""
         return Zoom(frames=self.frames, tracker=self.tracker, store=self.store)
 
-    @property
+    @cached_property
     def earlier(self) -> EarlierAnswers:
         """Who knows what was answered before."""
         return EarlierAnswers(
             frames=self.frames, tracker=self.tracker, store=self.store
         )
 
-    @property
+    @cached_property
     def remaker(self) -> Remaker:
         """Who makes memories again."""
         return Remaker(frames=self.frames, tracker=self.tracker, store=self.store)

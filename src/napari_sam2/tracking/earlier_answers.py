@@ -7,36 +7,20 @@ from typing import TYPE_CHECKING
 
 from napari_sam2.stacks import FrameReadError
 from napari_sam2.tracking.flow import Carried, unmoved
+from napari_sam2.tracking.parts import Parts
 from napari_sam2.tracking.zoom import memory_patch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from napari_sam2.stacks import LabelsStore
-    from napari_sam2.tracking.frames import FrameEncoder
     from napari_sam2.tracking.memory_bank import FrameMemory
     from napari_sam2.tracking.objects import TrackedObject
-    from napari_sam2.tracking.tracker import Tracker
     from napari_sam2.tracking.windows import Window
 
 
-@dataclass(frozen=True, kw_only=True)
-class EarlierAnswers:
-    """Brings answers of before to the window that is looked at now.
-
-    Attributes
-    ----------
-    frames
-        Reads frames.
-    tracker
-        Runs the network.
-    store
-        Where labels are.
-    """
-
-    frames: FrameEncoder
-    tracker: Tracker
-    store: LabelsStore
+@dataclass(kw_only=True)
+class EarlierAnswers(Parts):
+    """Brings answers of before to the window that is looked at now."""
 
     def logits(
         self,

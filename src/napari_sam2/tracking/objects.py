@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from napari_sam2.tracking.memory_bank import FrameMemory, MemoryBank
     from napari_sam2.tracking.prompts import Prompt
+    from napari_sam2.tracking.scouting import Look
     from napari_sam2.tracking.windows import Window
-    from napari_sam2.tracking.zoom import Look
 
 UNTRACKED, FORWARD, BACKWARD = 0, 1, 2
 # From which side a frame has to be tracked again: bits, both for a new frame.

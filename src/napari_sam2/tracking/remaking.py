@@ -12,35 +12,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from napari_sam2.stacks import FrameReadError
+from napari_sam2.tracking.parts import Parts
 from napari_sam2.tracking.windows import extent, window_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_sam2.stacks import LabelsStore
-    from napari_sam2.tracking.frames import FrameEncoder
     from napari_sam2.tracking.objects import TrackedObject
-    from napari_sam2.tracking.tracker import Tracker
     from napari_sam2.tracking.windows import Window
 
 
-@dataclass(frozen=True, kw_only=True)
-class Remaker:
-    """Makes the memories of a session's objects again.
-
-    Attributes
-    ----------
-    frames
-        Reads and encodes frames.
-    tracker
-        Runs the network.
-    store
-        Where labels are.
-    """
-
-    frames: FrameEncoder
-    tracker: Tracker
-    store: LabelsStore
+@dataclass(kw_only=True)
+class Remaker(Parts):
+    """Makes the memories of a session's objects again."""
 
     def window(self, found: TrackedObject) -> Window:
         """Return where an object is looked at now."""

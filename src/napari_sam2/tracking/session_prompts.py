@@ -12,7 +12,7 @@ from napari_sam2.tracking.planning import check_frames
 from napari_sam2.tracking.prompt_checks import check_prompt, points_prompt
 from napari_sam2.tracking.prompt_json import prompt_to_json
 from napari_sam2.tracking.prompts import BoxPrompt, MaskPrompt, PromptError
-from napari_sam2.tracking.session_core import SessionCore
+from napari_sam2.tracking.session_walk import WalkingSession
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_sam2.tracking.prompts import Prompt
 
 
-class PromptedSession(SessionCore):
+class PromptedSession(WalkingSession):
     """A session that takes prompts; see `Session`."""
 
     def add_points(

@@ -5,16 +5,15 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
-
-import torch
 
 from napari_sam2.stacks import FrameReadError
 from napari_sam2.tracking.masks import patch_from_logits
 from napari_sam2.tracking.objects import UNTRACKED
+from napari_sam2.tracking.parts import Parts
 from napari_sam2.tracking.prompts import BoxPrompt, MaskPrompt, PointPrompt
+from napari_sam2.tracking.scouting import Look, Scout, all_inside
 from napari_sam2.tracking.windows import (
     Extent,
     Window,
@@ -23,67 +22,32 @@ from napari_sam2.tracking.windows import (
     whole,
     window_around,
     window_for,
-    window_sides,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torch import Tensor
-
-    from napari_sam2.stacks import LabelsStore
-    from napari_sam2.tracking.frames import FrameEncoder
     from napari_sam2.tracking.masks import Patch
     from napari_sam2.tracking.memory_bank import FrameMemory
     from napari_sam2.tracking.objects import TrackedObject
     from napari_sam2.tracking.prompts import Prompt
-    from napari_sam2.tracking.tracker import Tracker
-
-# How a first click chooses among windows and masks; fitted on training pictures.
-EDGE_COST = 0.7
-SMALL_COST = 1.0
-SMALL_SHARE = 0.12
-MISS_COST = 5.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Look:
-    """Where and how to look for an object's prompts in a frame.
-
-    Attributes
-    ----------
-    window
-        The part of the frame.
-    choice
-        Which of the four masks answers a first click; None leaves it to the
-        network.
-    afresh
-        Whether earlier answers in the frame were looked for elsewhere, so that
-        all its prompts have to be answered again.
-    """
-
-    window: Window
-    choice: int | None = None
-    afresh: bool = False
 
 
 @dataclass(kw_only=True)
-class Zoom:
+class Zoom(Parts):
     """Chooses windows for the objects of one session.
 
     Attributes
     ----------
-    frames
-        Reads and encodes frames; says whether zooming is on.
-    tracker
-        Runs the network.
-    store
-        Where labels are.
+    scout
+        Looks for the windows of clicked objects.
     """
 
-    frames: FrameEncoder
-    tracker: Tracker
-    store: LabelsStore
+    scout: Scout = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Share what reads and what looks with the scout."""
+        self.scout = Scout(frames=self.frames, tracker=self.tracker)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -129,7 +93,7 @@ class Zoom:
             isinstance(prompt, PointPrompt) for prompt in prompts
         ):
             before = found.looks.get(frame_idx)
-            look = self._scout(frame_idx, prompts)
+            look = self.scout.look(frame_idx, prompts)
             found.looks[frame_idx] = look
             return replace(look, afresh=before not in (None, look))
         seen = None
@@ -152,41 +116,10 @@ class Zoom:
             window = self._around(seen)
         elif box is not None:
             window = self._around(_box_extent(box))
-        return window if _all_inside(window, prompts) else whole(self.shape)
+        return window if all_inside(window, prompts) else whole(self.shape)
 
     def _around(self, found: Extent | None) -> Window:
         return whole(self.shape) if found is None else window_for(found, self.shape)
-
-    def _scout(self, frame_idx: int, prompts: Sequence[Prompt]) -> Look:
-        """Look at the first click through windows of all sizes; take the best."""
-        first = prompts[:1]
-        clicks = [
-            (point, label)
-            for p in prompts
-            if isinstance(p, PointPrompt)
-            for point, label in zip(p.points, p.labels, strict=True)
-        ]
-        hits = [point for point, label in clicks if label]
-        if not hits:
-            return Look(window=whole(self.shape))
-        middle = tuple(sum(axis) / len(hits) for axis in zip(*hits, strict=True))
-        best = -math.inf
-        look = Look(window=whole(self.shape))
-        windows = [
-            window_around((middle[0], middle[1]), side, self.shape)
-            for side in window_sides(self.shape)
-        ]
-        for window in [*windows, whole(self.shape)]:
-            if not _all_inside(window, prompts):
-                continue
-            features = self.frames.features(frame_idx, window=window)
-            logits, ious = self.tracker.candidates(window, features, first)
-            scores = zoom_scores(logits, ious, window, self.shape, clicks)
-            index = int(scores.argmax())
-            if float(scores[index]) > best:
-                best = float(scores[index])
-                look = Look(window=window, choice=index)
-        return look
 
     def place(self, found: TrackedObject, frame_idx: int, *, reverse: bool) -> None:
         """Choose where to look for an object in a frame that starts a walk."""
@@ -291,58 +224,6 @@ def patch_extent(patch: Patch) -> Extent | None:
     )
 
 
-def zoom_scores(
-    logits: Tensor,
-    ious: Tensor,
-    window: Window,
-    shape: tuple[int, int],
-    clicks: Sequence[tuple[tuple[float, float], int]],
-) -> Tensor:
-    """Score candidate masks for clicks, comparable between windows.
-
-    Parameters
-    ----------
-    logits, ious
-        (4, s, s) mask logits and (4,) predicted IoU in [0, 1].
-    window, shape
-        Where the masks lie, and (Y, X) of the frame.
-    clicks
-        ((y, x), label): 1 the mask should hold, 0 it should leave out.
-
-    Returns
-    -------
-    Tensor
-        (4,) the logarithm of predicted IoU times stability, less costs for a mask
-        cut off by the window, much smaller than it, or beside the clicks.
-    """
-    inside = logits > 0
-    outer = (logits > -1).flatten(1).sum(1).clamp(min=1)
-    stability = ((logits > 1).flatten(1).sum(1) / outer).clamp(min=0.05)
-    share = inside.flatten(1).float().mean(1).clamp(min=1e-6).sqrt()
-    cut = torch.zeros(len(logits), dtype=torch.bool, device=logits.device)
-    if window.y > 0:
-        cut |= inside[:, 0].any(1)
-    if window.x > 0:
-        cut |= inside[:, :, 0].any(1)
-    if window.y + window.height < shape[0]:
-        cut |= inside[:, -1].any(1)
-    if window.x + window.width < shape[1]:
-        cut |= inside[:, :, -1].any(1)
-    side = logits.shape[-1]
-    missed = torch.zeros(len(logits), device=logits.device)
-    for (y, x), label in clicks:
-        row = min(int((y - window.y + 0.5) * side / window.height), side - 1)
-        col = min(int((x - window.x + 0.5) * side / window.width), side - 1)
-        missed += (inside[:, row, col] != bool(label)).float() / len(clicks)
-    return (
-        ious.clamp(min=1e-3).log()
-        + stability.log()
-        - EDGE_COST * cut.float()
-        - SMALL_COST * (SMALL_SHARE / share).log().clamp(min=0)
-        - MISS_COST * missed
-    )
-
-
 def _mask_extent(prompt: MaskPrompt) -> Extent | None:
     (y, x), (h, w) = prompt.corner, prompt.size
     return Extent(top=y, left=x, bottom=y + h, right=x + w) if h and w else None
@@ -351,16 +232,3 @@ def _mask_extent(prompt: MaskPrompt) -> Extent | None:
 def _box_extent(prompt: BoxPrompt) -> Extent:
     y, x, y2, x2 = prompt.box
     return Extent(top=int(y), left=int(x), bottom=round(y2), right=round(x2))
-
-
-def _all_inside(window: Window, prompts: Sequence[Prompt]) -> bool:
-    """Whether all clicks and boxes lie in a window."""
-    for prompt in prompts:
-        if isinstance(prompt, PointPrompt):
-            if not all(window.holds(point) for point in prompt.points):
-                return False
-        elif isinstance(prompt, BoxPrompt):
-            y, x, y2, x2 = prompt.box
-            if not (window.holds((y, x)) and window.holds((y2 - 1, x2 - 1))):
-                return False
-    return True

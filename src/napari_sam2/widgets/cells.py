@@ -220,6 +220,12 @@ class Cells(dict[int, Cell]):
         """Whether the user looks at the volume that the engine is asked about."""
         return self.shown == self.home
 
+    @property
+    def locked_frames(self) -> set[int]:
+        """The frames at `home` in which some cell stays as it is."""
+        homes = [cell.at(self.home) for cell in self.values()]
+        return {int(t) for home in homes for t in np.flatnonzero(home.locked)}
+
     def go_home(self, volume: Volume) -> None:
         """Have the engine asked about a volume from now on."""
         self.home = volume

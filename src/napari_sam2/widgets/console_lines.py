@@ -171,29 +171,39 @@ def go_line(axis: int | None, frame_idx: int) -> str:
     return f"viewer.dims.set_current_step({axis or 0}, {frame_idx})"
 
 
-def propagate_lines(
-    direction: Direction, frames: range | None, *, everything: bool = False
-) -> list[str]:
-    """Return the lines that follow the objects through the stack."""
-    span = "" if frames is None else f", frames={frames!r}"
-    span += ", everything=True" if everything else ""
-    return [
-        f"for result in session.propagate({direction!r}{span}):",
-        "    print(result.frame_idx)",
-    ]
+def propagate_line(
+    direction: Direction,
+    frames: range | None,
+    repeat: Repeat | None = None,
+    *,
+    everything: bool = False,
+) -> str:
+    """Return the line that follows the objects through the stack, then elsewhere."""
+    how = _run_arguments(direction, frames, everything=everything)
+    run = f"session.propagate({how})"
+    if repeat is None:
+        return f"for result in {run}: print(result.frame_idx)"
+    how = _run_arguments(repeat.direction, repeat.frames, everything=everything)
+    made = f"(repetition := Repetition(session, {repeat.over!r}))"
+    return f"for run in {run}, {made}.run({how}): print(sum(1 for _ in run))"
 
 
 def repeat_lines(repeat: Repeat) -> list[str]:
     """Return the lines that repeat what was followed over another axis."""
-    options = [] if repeat.direction == "both" else [repr(repeat.direction)]
-    if repeat.frames is not None:
-        options.append(f"frames={repeat.frames!r}")
+    how = _run_arguments(repeat.direction, repeat.frames)
     return [
         "from napari_sam2 import Repetition",
         f"repetition = Repetition(session, {repeat.over!r})",
-        f"for plane in repetition.run({', '.join(options)}):",
+        f"for plane in repetition.run({how}):",
         "    print(plane.place)",
     ]
+
+
+def _run_arguments(
+    direction: Direction, frames: range | None, *, everything: bool = False
+) -> str:
+    span = "" if frames is None else f", frames={frames!r}"
+    return f"{direction!r}{span}{', everything=True' if everything else ''}"
 
 
 def script(

@@ -137,10 +137,16 @@ class Following(QObject):
         if over is not None:
             letter = request.target.axes[over]
             repeat = Repeat(over=letter, direction=direction, frames=some)
-        self.repeated = repeat
         again = desk.panel.again.isChecked()
-        lines = console_lines.propagate_lines(direction, some, everything=again)
-        desk.console(lines[0] + " …")
+        given = {t for _, t in prompted} | place.cells.locked_frames
+        n_frames = request.target.n_frames
+        beyond = messages.nothing_beyond(direction, given, place.here, n_frames)
+        if beyond is not None and repeat is None and not again:
+            desk.say(beyond)
+            return
+        self.repeated = repeat
+        line = console_lines.propagate_line(direction, some, repeat, everything=again)
+        desk.console(line)
         run = self.run = Run(
             place=place,
             watched=desk.panel.watch.isChecked(),

@@ -7,12 +7,13 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from napari_sam2.tracking.results import Seen
     from napari_sam2.tracking.shelf import Earlier
     from napari_sam2.widgets.cells import Cells
-    from napari_sam2.widgets.engine import Edit, FrameNews
+    from napari_sam2.widgets.engine import Direction, Edit, FrameNews
 
 logger = logging.getLogger(__name__)
 
@@ -116,8 +117,7 @@ def unsaved(home: Path | None) -> str:
 
 def recent(found: Earlier) -> str:
     """Describe a session in a menu."""
-    cells = "1 cell" if found.objects == 1 else f"{found.objects} cells"
-    frames = "1 frame" if found.frames == 1 else f"{found.frames} frames"
+    cells, frames = _counted(found.objects, "cell"), _counted(found.frames, "frame")
     when = time.strftime("%d %b %H:%M", time.localtime(found.when))
     name = f"{session_name(found.path)}: " if found.saved else ""
     return f"{name}{found.image}, {when}, {cells}, {frames} done"
@@ -147,6 +147,20 @@ def found(news: FrameNews, object_id: int, *, n_frames: int) -> str:
     )
 
 
+def nothing_beyond(
+    direction: Direction, given: Collection[int], here: int, n_frames: int
+) -> str | None:
+    """Say that no frame lies beyond those that a user gave; None if some do."""
+    if direction == "forward" and min(given) == n_frames - 1:
+        side, end = "after", n_frames - 1
+    elif direction == "backward" and max(given) == 0:
+        side, end = "before", 0
+    else:
+        return None
+    which = "this one" if here == end else f"frame {end}, where you clicked"
+    return f"There is no frame {side} {which}."
+
+
 def following(n_objects: int) -> str:
     """Say that frames are being filled."""
     what = "the cell" if n_objects == 1 else f"{n_objects} cells"
@@ -170,10 +184,11 @@ def needed(estimate: str) -> str:
 
 def finished(n_frames: int, seconds: float, unread: int) -> str:
     """Say that the end was reached."""
-    lost = f" {unread} frames could not be read." if unread else ""
+    lost = f" {_counted(unread, 'frame')} could not be read." if unread else ""
+    time_taken = f"{seconds:.0f} s" if seconds >= 1 else "less than a second"
     return (
-        f"<b>Done:</b> {n_frames} frames in {seconds:.0f} s.{lost} Where it is wrong, "
-        "go to the frame, click to correct it, and follow again from there."
+        f"<b>Done:</b> {_counted(n_frames, 'frame')} in {time_taken}.{lost} Where it "
+        "is wrong, go to the frame, click to correct it, and follow again from there."
     )
 
 
@@ -189,9 +204,9 @@ def doubtful(frame_idx: int, cells: Cells) -> str:
 
 def earlier(found: Earlier) -> str:
     """Offer an earlier session, on a button."""
-    cells = "1 cell" if found.objects == 1 else f"{found.objects} cells"
+    cells, frames = _counted(found.objects, "cell"), _counted(found.frames, "frame")
     when = time.strftime("%d %b %H:%M", time.localtime(found.when))
-    return f"Go on from {when}: {cells}, {found.frames} frames"
+    return f"Go on from {when}: {cells}, {frames}"
 
 
 def edited(edit: Edit, cells: Cells) -> str:
@@ -230,9 +245,8 @@ def stopped(frame_idx: int | None) -> str:
 
 def taken(count: int, name: str, frame_idx: int) -> str:
     """Say that labels were taken over."""
-    cells = "1 cell" if count == 1 else f"{count} cells"
     return (
-        f"{cells} taken from {name!r} on frame {frame_idx}. Press "
+        f"{_counted(count, 'cell')} taken from {name!r} on frame {frame_idx}. Press "
         "<b>Forward ▶</b> to follow."
     )
 
@@ -276,3 +290,8 @@ def sentence(error: Exception) -> str:
 def computing(how: str) -> str:
     """Say where and how the network computes now."""
     return f"{DEVICE}.\nNow: {how}." if how else DEVICE
+
+
+def _counted(number: int, what: str) -> str:
+    """Return ``"1 frame"`` or ``"2 frames"``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

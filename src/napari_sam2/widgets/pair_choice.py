@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +10,9 @@ from napari.layers import Image, Labels
 from qtpy.QtCore import QObject, Signal
 
 from napari_sam2.widgets.adapting import Pair
+from napari_sam2.widgets.export_sources import fitting_level
 from napari_sam2.widgets.panel_parts import chosen, show_layers
+from napari_sam2.widgets.picture import Picture
 from napari_sam2.widgets.target import make_target, pixel_shape, stack_axes
 
 if TYPE_CHECKING:
@@ -92,8 +95,10 @@ class PairChoice(QObject):
         image, labels = self.image, self.labels
         if image is None or labels is None:
             return None
+        picture = _seen_by(image, labels)
+        target = make_target(picture, self._viewer, self.axis)
         return Pair(
-            target=make_target(image, self._viewer, self.axis),
+            target=replace(target, level=picture.known_level),
             labels=labels.data[0] if labels.multiscale else labels.data,
         )
 
@@ -194,7 +199,8 @@ class PairChoice(QObject):
 
 def misfit(image: Image, labels: Labels) -> str | None:
     """Say in a sentence why labels are not those of an image; None if they may be."""
-    ours, theirs = pixel_shape(image), pixel_shape(labels)
+    picture = _seen_by(image, labels)
+    ours, theirs = pixel_shape(picture), pixel_shape(labels)
     if ours != theirs:
         return (
             f"{labels.name!r} has {_sizes(theirs)} pixels but {image.name!r} "
@@ -212,13 +218,19 @@ def misfit(image: Image, labels: Labels) -> str | None:
     # Where the first pixel lies, and its neighbour along every axis.
     corners = [np.zeros(len(ours)), *np.eye(len(ours))]
     if not all(
-        np.allclose(image.data_to_world(at), labels.data_to_world(at)) for at in corners
+        np.allclose(picture.data_to_world(at), labels.data_to_world(at))
+        for at in corners
     ):
         return (
             f"{labels.name!r} does not lie on {image.name!r}: give both the same scale "
             "and position, or choose other labels."
         )
     return None
+
+
+def _seen_by(image: Image, labels: Labels) -> Picture:
+    """Return an image at the resolution of labels, at the finest if it lacks theirs."""
+    return fitting_level(image, labels) or Picture(image)
 
 
 def _sizes(shape: Sequence[int]) -> str:
