@@ -366,6 +366,9 @@ class DiskEngine:
             self.fresh.add(frame)
             yield news
 
+    def settle(self):
+        self._check()
+
     def planes_to_repeat(self, request, repeat, *, everything):
         self._check(request)
         return len(self._elsewhere(request, repeat)) * request.target.n_frames

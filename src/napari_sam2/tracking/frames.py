@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections import OrderedDict, deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import torch
@@ -287,6 +287,10 @@ class FrameEncoder:
     def is_kept(self, frame_idx: int) -> bool:
         """Whether `features` of the whole frame would answer without reading."""
         return (frame_idx, self.whole) in self._cache
+
+    def settle(self) -> None:
+        """Wait until nothing is encoded ahead any more."""
+        wait([*self._coming.values()])
 
     def expect_nothing(self) -> None:
         """Drop what `encode_ahead` began: it will not be asked for."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from napari_sam2.widgets.desk import Desk
     from napari_sam2.widgets.engine import Direction
+    from napari_sam2.widgets.result_layer import ResultLayer
     from napari_sam2.widgets.walk import News, Question
     from napari_sam2.widgets.workplace import Workplace
 
@@ -115,7 +116,7 @@ class Following(QObject):
         self.run: Run | None = None
         self.repeated: Repeat | None = None
         self._moving = False
-        self._turns = Turns(self._take_turn, self)
+        self._turns = Turns(self._take_turn, self._goes_along, self)
 
     def begin(self, direction: Direction) -> None:
         """Fill the frames before, after or around the prompts."""
@@ -164,14 +165,14 @@ class Following(QObject):
             repeat,
             everything=again,
         )
+        self._turns.begin(run.turn, desk.panel.window() or desk.panel)
         desk.submit(
             FOLLOW,
-            lambda: with_answers(walk(), run.questions, run.turn),
+            lambda: with_answers(walk(), run.questions, run.turn, desk.engine.settle),
             on_item=partial(self._note, run),
             on_done=partial(self._done, run),
             on_error=partial(self._failed, run),
         )
-        self._turns.begin(run.turn)
 
     def stop(self) -> None:
         """Stop after the frame that is being computed."""
@@ -261,6 +262,11 @@ class Following(QObject):
             news = FrameNews(frame_idx=plane.place[place.axis], objects=plane.objects)
             place.cells.note(news, known=None, volume=volume)
 
+    def _goes_along(self) -> bool:
+        """Whether the slider follows the run."""
+        run = self.run
+        return run is not None and run.watched and self._desk.panel.watch.isChecked()
+
     def _take_turn(self) -> None:
         self._desk.worker.deliver()  # the frame that has just ended
         self._draw()
@@ -287,17 +293,28 @@ class Following(QObject):
             self._desk.frames_done.emit(min(shown), max(shown))
         if target is None or place.result is None:
             return
-        here = place.here
-        watched = run.watched and panel.watch.isChecked()
+        change = self._change(run, place.result, written, planes)
+        if change is not None:
+            self._turns.hold()
+            change()
+
+    def _change(
+        self,
+        run: Run,
+        result: ResultLayer,
+        written: set[int],
+        planes: set[tuple[int, ...]],
+    ) -> Callable[[], None] | None:
+        """Say how the picture changes, if at all."""
+        place, watched = run.place, self._goes_along()
         if planes:
             if watched and run.latest_plane not in (place.index_here, None):
-                self._move(place.show_plane, run.latest_plane)
-            elif place.index_here in planes:
-                place.result.refresh()
-        elif watched and run.latest not in (here, None):
-            self._move(place.go_to, run.latest)  # draws the labels as well
-        elif here in written:
-            place.result.refresh()
+                return partial(self._move, place.show_plane, run.latest_plane)
+            return result.refresh if place.index_here in planes else None
+        here = place.here
+        if watched and run.latest not in (here, None):
+            return partial(self._move, place.go_to, run.latest)  # draws the labels too
+        return result.refresh if here in written else None
 
     def _move(self, move: Callable[[Any], None], where: Any) -> None:
         """Move the sliders; that is not the user looking around."""

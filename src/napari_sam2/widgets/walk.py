@@ -74,12 +74,27 @@ def open_and_propagate(
 
 
 def with_answers(
-    news: Generator[News, None, None], questions: deque[Question], turn: Turn
+    news: Generator[News, None, None],
+    questions: deque[Question],
+    turn: Turn,
+    settle: Callable[[], None],
 ) -> Generator[News | Callable[[], None], None, None]:
-    """Answer questions after each of the news, then let the window draw."""
+    """Answer questions after each of the news, then let the window draw.
+
+    Parameters
+    ----------
+    news : generator
+        From `open_and_propagate`.
+    questions : deque of callable
+        Emptied; their answers are among the news.
+    turn : Turn
+        Offered after each of the news.
+    settle : callable
+        Waits for what is computed beside, before a turn is taken.
+    """
     with contextlib.closing(news):
         for one in news:
             yield one
             while questions:
                 yield questions.popleft()()
-            turn.offer()
+            turn.offer(settle)
