@@ -69,6 +69,15 @@ def test_all_volumes_are_filled(volumes, viewer):
     assert volumes.labels[1].any()
 
 
+def test_deleting_says_which_volume_it_is_about(volumes):
+    volumes.click(1, 2, 20, 30)
+    volumes.widget.panel.delete_object.click()
+    volumes.settle()
+    assert "gone from all frames of this volume; where it was repeated" in (
+        volumes.status
+    )
+
+
 def frames_and_lowest(bench, object_id=1):
     table = bench.widget.panel.objects
     row = table.object_ids.index(object_id)

@@ -217,13 +217,16 @@ def edited(edit: Edit, cells: Cells) -> str:
     many = len(edit.frames) != 1
     first = edit.frames[0] if edit.frames else 0
     where = f"in {len(edit.frames)} frames" if many else f"in frame {first}"
+    gone = "all frames"
+    if cells.home:  # other volumes have sessions of their own
+        gone += " of this volume; where it was repeated, it goes with the next Repeat"
     return {
         "absent": f"{cell} is <b>not there</b> {where}; following goes by it.",
         "lock": f"{cell} is <b>locked</b> {where}: it stays as it is, and following "
         "goes by it.",
         "unlock": f"{cell} is free again {where}.",
         "merge": f"It is one with {other} now.",
-        "remove": f"Cell {edit.object_id} is gone from all frames.",
+        "remove": f"Cell {edit.object_id} is gone from {gone}.",
         "rename": f"Cell {edit.object_id} is called {edit.name}."
         if edit.name
         else f"Cell {edit.object_id} has no name any more.",
