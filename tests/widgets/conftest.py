@@ -349,7 +349,8 @@ class DiskEngine:
             f"session.add_points({i}, {t}, {list(given.points)}, {list(given.labels)})"
             for (i, t), given in request.prompts.items()
         ]
-        return SessionScript(lines=(*lines, *(f"# {what}" for what, _ in self.done)))
+        lines += [f"# {what}" for what, _ in self.done]
+        return SessionScript(lines=tuple(lines), repeats=tuple(self.repeats))
 
     def propagate(self, request, direction, frames, *, everything):
         self._check(request)

@@ -13,6 +13,7 @@ from napari_sam2.widgets import messages
 from napari_sam2.widgets.engine import ModelChoice, ObjectNews, Repeat, Request
 from napari_sam2.widgets.frame_prompts import FramePrompts
 from napari_sam2.widgets.heat_strip import GUTTER, NOT_HERE
+from napari_sam2.widgets.saving_engine import SavingEngine
 from napari_sam2.widgets.target import Target
 from napari_sam2.widgets.tracking_engine import TrackingEngine
 
@@ -208,20 +209,24 @@ def make_volumes():
 def test_the_real_engine_repeats_undoes_and_recovers(tmp_path):
     volumes = make_volumes()
     request, repeat = request_for(volumes), Repeat(over="T")
-    engine = TrackingEngine(shelf=tmp_path)
+    engine = SavingEngine(shelf=tmp_path)
     labels = engine.open(request, 1)
     list(engine.propagate(request, "both", None, everything=False))
     assert engine.repeated(request, (0, 1)) is None
+    assert engine.script(request).repeats == ()
     assert engine.planes_to_repeat(request, repeat, everything=False) == 3 + 2 * 3
     planes = list(engine.repeat(request, repeat, everything=False))
     places = {p.place for p in planes}
     assert places == {(t, z) for t in (0, 2) for z in range(3)} | {(1, 1)}
     assert labels.any(axis=(2, 3)).all()
     assert engine.planes_to_repeat(request, repeat, everything=False) == 0
+    assert engine.script(request).repeats == (repeat,)
     assert engine.turn(request, undo=True).what == "repetition over T"
+    assert engine.script(request).repeats == ()
     assert not labels[[0, 2]].any()
     assert labels[1].any()
     assert engine.turn(request, undo=False).what == "repetition over T"
+    assert engine.script(request).repeats == (repeat,)
     done = labels.copy()
     known = engine.repeated(request, (2, 0))[1]
     assert (known.area == (done[2] == 1).sum(axis=(1, 2))).all()

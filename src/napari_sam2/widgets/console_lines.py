@@ -206,9 +206,7 @@ def _run_arguments(
     return f"{direction!r}{span}{', everything=True' if everything else ''}"
 
 
-def script(
-    request: Request, written: SessionScript, repeated: Repeat | None = None
-) -> str:
+def script(request: Request, written: SessionScript) -> str:
     """Return a script for napari's console that repeats the work of the panel.
 
     Parameters
@@ -217,8 +215,6 @@ def script(
         The image and the model.
     written : SessionScript
         What was done.
-    repeated : Repeat, optional
-        How it was repeated over another axis.
     """
     *before, _ = session_lines(request)
     lines = [
@@ -229,8 +225,8 @@ def script(
     if written.arrays is not None:
         lines.append(f"saved = np.load({str(written.arrays)!r})")
     lines += written.lines
-    labels = "session.labels"
-    if repeated is not None:
-        lines += repeat_lines(repeated)
-        labels = "repetition.labels"
-    return "\n".join([*lines, f"viewer.add_labels({labels})"]) + "\n"
+    for repeat in written.repeats:
+        lines += [*repeat_lines(repeat), "viewer.add_labels(repetition.labels)"]
+    if not written.repeats:
+        lines.append("viewer.add_labels(session.labels)")
+    return "\n".join(lines) + "\n"

@@ -102,8 +102,6 @@ class Following(QObject):
     ----------
     run : Run or None
         What is going on.
-    repeated : Repeat or None
-        How the last propagation was repeated over another axis, for the script.
     ended : Signal()
         A run is over, finished or not.
     """
@@ -114,7 +112,6 @@ class Following(QObject):
         super().__init__()
         self._desk = desk
         self.run: Run | None = None
-        self.repeated: Repeat | None = None
         self._moving = False
         self._turns = Turns(self._take_turn, self._goes_along, self)
 
@@ -145,7 +142,6 @@ class Following(QObject):
         if beyond is not None and repeat is None and not again:
             desk.say(beyond)
             return
-        self.repeated = repeat
         line = console_lines.propagate_line(direction, some, repeat, everything=again)
         desk.console(line)
         run = self.run = Run(

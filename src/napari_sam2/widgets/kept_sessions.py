@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from napari_sam2.widgets.engine import Standing
+    from napari_sam2.widgets.engine import Repeat, Standing
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -68,9 +68,12 @@ class SessionScript:
         Arguments of `Session` that are not the defaults.
     arrays : Path or None
         The file of masks that the lines take from `saved`.
+    repeats : tuple of Repeat
+        How it was repeated over other axes.
     """
 
     imports: tuple[str, ...] = ()
     settings: str = ""
     arrays: Path | None = None
     lines: tuple[str, ...] = ()
+    repeats: tuple[Repeat, ...] = ()

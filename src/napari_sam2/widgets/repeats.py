@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_sam2.widgets.engine import ObjectNews, PlaneNews
@@ -36,6 +37,12 @@ class Repeats:
     def __init__(self, session: Session, target: Target, volume: LabelsVolume) -> None:
         self._session, self._target, self._volume = session, target, volume
         self._made: dict[str, Repetition] = {}
+        self._done: list[Repeat] = []
+
+    @property
+    def standing(self) -> tuple[Repeat, ...]:
+        """What was repeated and not taken back: the latest over each axis."""
+        return tuple({repeat.over: repeat for repeat in self._done}.values())
 
     def frames_to_do(self, repeat: Repeat, *, everything: bool) -> int:
         """Return how many planes `run` would do."""
@@ -61,7 +68,19 @@ class Repeats:
         finally:
             running.close()
             if repetition.undoable != before:
-                deeds.add(self._session, repetition.turn)
+                self._done.append(repeat)
+                deeds.add(self._session, partial(self._turn, repetition, repeat))
+
+    def _turn(
+        self, repetition: Repetition, repeat: Repeat, *, undo: bool
+    ) -> str | None:
+        """Take the latest run back, or do it again."""
+        what = repetition.turn(undo=undo)
+        if what is not None and undo:
+            self._done.pop()
+        elif what is not None:
+            self._done.append(repeat)
+        return what
 
     def volumes(self, over: str) -> set[tuple[object, ...]]:
         """Return where there may be labels of a repetition, as `Target.key` begins."""

@@ -87,9 +87,10 @@ class SavingEngine(TrackingEngine):
         from napari_sam2.tracking.session_file import read_header, read_journal
 
         session = self._ready(request)
+        repeats = () if self._repeats is None else self._repeats.standing
         folder = session.path
         if folder is None:
-            return SessionScript()
+            return SessionScript(repeats=repeats)
         entries, _ = read_journal(folder)
         script = write_script(entries, folder)
         write_arrays(script, arrays_path(folder))
@@ -100,4 +101,5 @@ class SavingEngine(TrackingEngine):
             ),
             arrays=arrays_path(folder) if script.arrays else None,
             lines=tuple(script.lines),
+            repeats=repeats,
         )

@@ -372,10 +372,9 @@ class TrackWidget(DockedWidget):
         clipboard = QApplication.clipboard()
         if request is not None and clipboard is not None and self.place is not None:
             place, desk = self.place, self.desk
-            repeated = self.following.repeated
 
             def done(written: SessionScript) -> None:
-                text = console_lines.script(request, written, repeated)
+                text = console_lines.script(request, written)
                 clipboard.setText(text + self.exporting.script(place))
                 desk.say(messages.COPIED)
 
