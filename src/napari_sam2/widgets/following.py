@@ -113,7 +113,7 @@ class Following(QObject):
         self._desk = desk
         self.run: Run | None = None
         self._moving = False
-        self._turns = Turns(self._take_turn, self._goes_along, self)
+        self._turns = Turns(self._take_turn, self._changes, self)
 
     def begin(self, direction: Direction) -> None:
         """Fill the frames before, after or around the prompts."""
@@ -262,6 +262,13 @@ class Following(QObject):
         """Whether the slider follows the run."""
         run = self.run
         return run is not None and run.watched and self._desk.panel.watch.isChecked()
+
+    def _changes(self) -> bool:
+        """Whether the picture will be another one."""
+        run = self.run
+        if run is None or self._goes_along():
+            return run is not None
+        return run.place.here in run.written or run.place.index_here in run.planes
 
     def _take_turn(self) -> None:
         self._desk.worker.deliver()  # the frame that has just ended

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QTimer
 from qtpy.QtOpenGLWidgets import QOpenGLWidget
+from qtpy.QtWidgets import QMainWindow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,8 +77,8 @@ class Turns(QObject):
     draw : callable
         Draws what is new.
     dear : callable
-        Says whether that will take long: a new frame is to be shown. Otherwise it is
-        done beside the computing, which would lose more by resting.
+        Says whether that will take long: the picture changes. Otherwise it is done
+        beside the computing, which would lose more by resting.
     parent : QObject
         Whose drawings they are.
     """
@@ -106,7 +107,9 @@ class Turns(QObject):
             Whose canvases are painted.
         """
         self._turn = turn
-        self._canvases = window.findChildren(QOpenGLWidget)
+        # All of napari's window would be hundreds of widgets to look through.
+        middle = window.centralWidget() if isinstance(window, QMainWindow) else window
+        self._canvases = [] if middle is None else middle.findChildren(QOpenGLWidget)
         self._pause.start(DRAW_MILLISECONDS)
 
     def hold(self) -> None:
