@@ -367,7 +367,7 @@ class DiskEngine:
             self.fresh.add(frame)
             yield news
 
-    def settle(self):
+    def finish_ahead(self):
         self._check()
 
     def planes_to_repeat(self, request, repeat, *, everything):

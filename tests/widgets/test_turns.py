@@ -23,10 +23,10 @@ class Frames(threading.Thread):
         super().__init__()
         self.turn, self.frames = turn, frames
         self.computing = False
-        self.done = self.settled = 0
+        self.done = self.finished = 0
 
-    def settle(self) -> None:
-        self.settled += 1
+    def finish_ahead(self) -> None:
+        self.finished += 1
 
     def run(self) -> None:
         for _ in range(self.frames):
@@ -34,7 +34,7 @@ class Frames(threading.Thread):
             time.sleep(0.01)
             self.done += 1
             self.computing = False
-            self.turn.offer(self.settle)
+            self.turn.offer(self.finish_ahead)
 
 
 def always() -> bool:
@@ -67,7 +67,7 @@ def test_nothing_is_computed_while_something_is_drawn(parent, qtbot):
     drawing.end()
     assert len(computing) >= 2
     assert not any(computing)
-    assert thread.settled >= len(computing)
+    assert thread.finished >= len(computing)
 
 
 def test_what_is_quickly_drawn_lets_the_thread_go_on(parent, qtbot):
@@ -80,7 +80,7 @@ def test_what_is_quickly_drawn_lets_the_thread_go_on(parent, qtbot):
     qtbot.waitUntil(lambda: not thread.is_alive(), timeout=20000)
     drawing.end()
     assert drawn
-    assert not thread.settled
+    assert not thread.finished
 
 
 def test_slow_drawings_have_their_share_and_no_more(parent, qtbot):

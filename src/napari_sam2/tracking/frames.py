@@ -288,7 +288,7 @@ class FrameEncoder:
         """Whether `features` of the whole frame would answer without reading."""
         return (frame_idx, self.whole) in self._cache
 
-    def settle(self) -> None:
+    def finish_ahead(self) -> None:
         """Wait until nothing is encoded ahead any more."""
         wait([*self._coming.values()])
 

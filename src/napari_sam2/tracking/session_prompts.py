@@ -254,13 +254,13 @@ class PromptedSession(WalkingSession):
         """Whether a frame was looked at lately, so that a click is answered soon."""
         return self._engine.frames.is_kept(frame)
 
-    def settle(self) -> None:
+    def finish_ahead(self) -> None:
         """Wait until nothing is computed ahead of what was asked for.
 
         Between two frames of `propagate`, for something else that needs every core for
         a moment, such as drawing them.
         """
-        self._engine.frames.settle()
+        self._engine.frames.finish_ahead()
 
     def clear_prompts(self, object_id: int, frame: int) -> None:
         """Forget what was said about an object in a frame, and its pixels there.

@@ -320,7 +320,7 @@ class Engine(Protocol):
     ) -> Generator[FrameNews, None, None]:
         """Follow all objects, frame by frame, where they are not up to date."""
 
-    def settle(self) -> None:
+    def finish_ahead(self) -> None:
         """Wait until nothing is computed beside; between two frames of a run."""
 
     def planes_to_repeat(

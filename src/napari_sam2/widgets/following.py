@@ -164,7 +164,9 @@ class Following(QObject):
         self._turns.begin(run.turn, desk.panel.window() or desk.panel)
         desk.submit(
             FOLLOW,
-            lambda: with_answers(walk(), run.questions, run.turn, desk.engine.settle),
+            lambda: with_answers(
+                walk(), run.questions, run.turn, desk.engine.finish_ahead
+            ),
             on_item=partial(self._note, run),
             on_done=partial(self._done, run),
             on_error=partial(self._failed, run),
@@ -266,9 +268,11 @@ class Following(QObject):
     def _changes(self) -> bool:
         """Whether the picture will be another one."""
         run = self.run
-        if run is None or self._goes_along():
-            return run is not None
-        return run.place.here in run.written or run.place.index_here in run.planes
+        return run is not None and (
+            self._goes_along()
+            or run.place.here in run.written
+            or run.place.index_here in run.planes
+        )
 
     def _take_turn(self) -> None:
         self._desk.worker.deliver()  # the frame that has just ended

@@ -147,10 +147,10 @@ class TrackingEngine(OpeningEngine):
                 news = frame_news(session, result.frame_idx, only=result.scores)
                 yield replace(news, error=result.error)
 
-    def settle(self) -> None:
+    def finish_ahead(self) -> None:
         """Wait until nothing is computed beside."""
         if self._session is not None:
-            self._session.settle()
+            self._session.finish_ahead()
 
     def planes_to_repeat(
         self, request: Request, repeat: Repeat, *, everything: bool

@@ -54,16 +54,16 @@ class Turn:
         self._wanted.clear()
         self._over.set()
 
-    def offer(self, settle: Callable[[], None]) -> None:
+    def offer(self, finish_ahead: Callable[[], None]) -> None:
         """Rest if the window wants to draw, until it has. For the thread.
 
         Parameters
         ----------
-        settle : callable
+        finish_ahead : callable
             Called before: waits for what other threads compute.
         """
         if self._wanted.is_set():
-            settle()
+            finish_ahead()
             self._resting.set()
             self._over.wait(MOST_REST_SECONDS)
             self._resting.clear()

@@ -77,7 +77,7 @@ def with_answers(
     news: Generator[News, None, None],
     questions: deque[Question],
     turn: Turn,
-    settle: Callable[[], None],
+    finish_ahead: Callable[[], None],
 ) -> Generator[News | Callable[[], None], None, None]:
     """Answer questions after each of the news, then let the window draw.
 
@@ -89,7 +89,7 @@ def with_answers(
         Emptied; their answers are among the news.
     turn : Turn
         Offered after each of the news.
-    settle : callable
+    finish_ahead : callable
         Waits for what is computed beside, before a turn is taken.
     """
     with contextlib.closing(news):
@@ -97,4 +97,4 @@ def with_answers(
             yield one
             while questions:
                 yield questions.popleft()()
-            turn.offer(settle)
+            turn.offer(finish_ahead)
