@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 
 import pytest
+from qtpy.QtCore import QCoreApplication, QEvent
 
 from napari_sam2.widgets.worker import Job, Worker
 
@@ -31,6 +34,24 @@ def test_work_is_in_the_thread_and_answers_in_the_event_loop(worker, qtbot):
     assert where[0] is not MAIN
     assert where[1] == (42, MAIN)
     assert not worker.busy
+
+
+def test_a_closed_worker_keeps_nothing(qtbot):
+    """What its last step gave back, a model perhaps, is freed."""
+
+    class Model:
+        def give_back(self) -> None:
+            pass
+
+    worker, model = Worker(), Model()
+    freed = weakref.ref(model)
+    worker.close(last=model.give_back)
+    assert worker.wait()
+    worker.deleteLater()
+    del worker, model
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    gc.collect()
+    assert freed() is None
 
 
 def test_every_job_is_in_the_same_thread(worker, qtbot):

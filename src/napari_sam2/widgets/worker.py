@@ -76,8 +76,8 @@ class Worker(QObject):
         self._thread = threading.Thread(
             target=self._queue.serve, name="napari-sam2", daemon=True
         )
+        _serving[self._thread] = self._queue
         self._thread.start()
-        atexit.register(self._queue.finish, self._thread)
 
     @property
     def busy(self) -> bool:
@@ -179,14 +179,15 @@ class _Queue:
             self._closed, self._last = True, last or self._last
             self._change.notify()
 
-    def finish(self, thread: threading.Thread) -> None:
-        """End with the program: a thread that dies inside torch takes it down."""
-        if thread.is_alive():
-            self.close()
-            thread.join(GOODBYE_SECONDS)
-
     def serve(self) -> None:
         """Work until closed. The thread's body."""
+        try:
+            self._serve()
+        finally:
+            # What the last job gave back, a model perhaps, must not be kept from here.
+            _serving.pop(threading.current_thread(), None)
+
+    def _serve(self) -> None:
         while True:
             with self._change:
                 self._running = None
@@ -224,3 +225,14 @@ class _Queue:
     def _drop(self, kinds: tuple[str, ...]) -> None:
         for job in [j for j in self._jobs if j.kind in kinds]:
             self._jobs.remove(job)
+
+
+_serving: dict[threading.Thread, _Queue] = {}
+
+
+@atexit.register
+def _end_with_the_program() -> None:
+    """Let no thread die inside torch, which would take the program down."""
+    for thread, queue in list(_serving.items()):
+        queue.close()
+        thread.join(GOODBYE_SECONDS)
