@@ -72,8 +72,13 @@ def _no_leaked_widgets(request: pytest.FixtureRequest) -> Iterator[None]:
 
     # Held, not compared by id: a freed widget's address is used again.
     before = list(QApplication.topLevelWidgets())
+    # napari's fixture collects garbage several times a test, half of its time where
+    # torch's and all former tests' objects are looked through again each time.
+    gc.collect()
+    gc.freeze()
     yield
     leaked = [w for w in _living_widgets() if w not in before]
+    gc.unfreeze()
     if leaked:
         names = ", ".join(f"{type(w).__name__}({w.objectName()!r})" for w in leaked)
         for widget in leaked:
