@@ -20,9 +20,13 @@ if TYPE_CHECKING:
 def labelled(tmp_path_factory) -> Path:
     """Return a folder with a short movie and its labels."""
     folder = tmp_path_factory.mktemp("labelled")
-    sample = cells_movie(n_frames=5, size=128)
-    tifffile.imwrite(folder / "cells_image.tif", sample.image, metadata={"axes": "TYX"})
-    tifffile.imwrite(folder / "cells_labels.tif", sample.labels.astype(np.uint16))
+    sample = cells_movie(n_frames=3, size=96)
+    grey = {"photometric": "minisblack"}
+    tifffile.imwrite(
+        folder / "cells_image.tif", sample.image, metadata={"axes": "TYX"}, **grey
+    )
+    labels = sample.labels.astype(np.uint16)
+    tifffile.imwrite(folder / "cells_labels.tif", labels, **grey)
     return folder
 
 

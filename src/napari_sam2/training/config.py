@@ -52,7 +52,7 @@ class TrainConfig:
     device
         ``auto``, ``cpu``, ``cuda``.
     bf16
-        Whether to compute in bfloat16 where that is safe.
+        Whether to compute in bfloat16 where that is safe and the device has it.
     workers, threads
         Drawing processes, and torch threads (0: torch's own choice).
     save_every, log_every

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from napari_sam2.model import fastest_dtype
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -172,14 +174,17 @@ def step_generator(seed: int, step: int, *, rank: int = 0) -> torch.Generator:
 
 @contextlib.contextmanager
 def arithmetic(device: torch.device, *, bf16: bool) -> Iterator[None]:
-    """Compute in bfloat16 where that is safe; on CPUs with attention written out.
+    """Compute in bfloat16 if wanted, safe and native; write attention out on CPUs.
 
-    Torch's fused attention has a slow backward pass there: without it, a step
-    takes about three quarters of the time.
+    A processor without instructions for bfloat16 emulates it: a step then takes eight
+    to ten times as long as in float32, which is used there instead. Torch's fused
+    attention has a slow backward pass on CPUs: without it, a step takes about three
+    quarters of the time.
     """
     attention: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
     if device.type == "cpu":
         torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(True)  # CPUs too
         attention = sdpa_kernel(SDPBackend.MATH)
-    with torch.autocast(device.type, torch.bfloat16, enabled=bf16), attention:
+    half = bf16 and fastest_dtype(device) == torch.bfloat16
+    with torch.autocast(device.type, torch.bfloat16, enabled=half), attention:
         yield

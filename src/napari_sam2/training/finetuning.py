@@ -72,7 +72,7 @@ class FinetuneConfig:
     seed
         Source of all randomness.
     bf16
-        Whether to compute in bfloat16 where that is safe.
+        Whether to compute in bfloat16 where that is safe and the device has it.
     """
 
     part: Part = "lora"
