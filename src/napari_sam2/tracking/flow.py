@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 MOST_TRUST = 0.9  # share of the moved mask in an answer, where the flow explains all
 BLIND_TRUST = 0.5  # where nothing is known of the flow
 SURE_LOGIT = 12.0  # beyond it sure is sure
+OTHER_LOGIT = -1.0  # where another object is taken out of a mask
 WARPS = 3  # refinements of the flow at each scale
 RADIUS = 5  # of the neighbourhood that moves as one, in cells of the mask
 SPREAD = 3.0  # of the neighbourhood that is judged as one, in cells of the mask
@@ -130,7 +131,9 @@ def motion_between(
 def steadied(output: MaskOutput, carried: Sequence[Carried]) -> MaskOutput:
     """Average answers with the masks that were moved along; absent objects stay so.
 
-    One frame's doubt about a rim or a thin process then does not remove it at once.
+    One frame's doubt about a rim or a thin process then does not remove it at once, and
+    a piece that appears away from where the object was, on a neighbour perhaps, is not
+    taken for it.
 
     Parameters
     ----------
@@ -143,8 +146,27 @@ def steadied(output: MaskOutput, carried: Sequence[Carried]) -> MaskOutput:
     last = torch.cat([c.logits for c in carried]).to(logits.device)
     share = torch.cat([c.trust for c in carried]).to(logits.device)
     mean = averaged(logits.float(), last.float(), share).to(logits.dtype)
+    mean = torch.cat(
+        [_joined(m, c.logits) for m, c in zip(mean[:, None], carried, strict=True)]
+    )
     seen = output.object_score_logits[..., None, None] > 0  # (O, 1, 1, 1)
     return replace(output, low_res_masks=torch.where(seen, mean, logits))
+
+
+def _joined(logits: Tensor, last: Tensor) -> Tensor:
+    """Take away pieces of a (1, 1, s, s) mask that do not touch the last one.
+
+    If none does, the object has jumped, and all of them stay.
+    """
+    inside = (logits[0, 0] > 0).cpu().numpy()
+    pieces, count = ndimage.label(inside)
+    if count < 2:
+        return logits
+    touching = np.unique(pieces[(last[0, 0] > 0).cpu().numpy() & inside])
+    if not touching.size:
+        return logits
+    others = torch.from_numpy(inside & ~np.isin(pieces, touching))
+    return torch.where(others.to(logits.device), logits.clamp(max=OTHER_LOGIT), logits)
 
 
 def averaged(logits: Tensor, last: Tensor, share: Tensor) -> Tensor:
