@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from napari_sam2.model.config import ModelConfig
 
@@ -56,6 +56,26 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.fail(NO_DISPLAY, pytrace=False)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Leave what was there before a GUI test out of the search for garbage.
+
+    napari's fixtures search a hundred times a test, which takes half of its time where
+    torch's and all former tests' objects are looked through again and again.
+    """
+    gui = bool(GUI_FIXTURES.intersection(getattr(item, "fixturenames", ())))
+    if gui and not gc.get_freeze_count():
+        gc.collect()
+    if gui:
+        gc.freeze()
+    result = yield
+    if gui:
+        gc.collect()
+    else:
+        gc.unfreeze()
+    return result
+
+
 def pytest_report_header() -> str:
     """Say which display the GUI tests will use."""
     display = os.environ.get("DISPLAY", "none")
@@ -72,13 +92,8 @@ def _no_leaked_widgets(request: pytest.FixtureRequest) -> Iterator[None]:
 
     # Held, not compared by id: a freed widget's address is used again.
     before = list(QApplication.topLevelWidgets())
-    # napari's fixture collects garbage several times a test, half of its time where
-    # torch's and all former tests' objects are looked through again each time.
-    gc.collect()
-    gc.freeze()
     yield
     leaked = [w for w in _living_widgets() if w not in before]
-    gc.unfreeze()
     if leaked:
         names = ", ".join(f"{type(w).__name__}({w.objectName()!r})" for w in leaked)
         for widget in leaked:
