@@ -64,15 +64,13 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     torch's and all former tests' objects are looked through again and again.
     """
     gui = bool(GUI_FIXTURES.intersection(getattr(item, "fixturenames", ())))
-    if gui and not gc.get_freeze_count():
-        gc.collect()
     if gui:
         gc.freeze()
+    else:
+        gc.unfreeze()
     result = yield
     if gui:
         gc.collect()
-    else:
-        gc.unfreeze()
     return result
 
 
