@@ -104,25 +104,32 @@ def test_answers_are_steadied_by_the_last_mask() -> None:
 
 
 @pytest.mark.parametrize(
-    ("last", "kept"), [(blob(20, 20), True), (blob(5, 58), False)], ids=["near", "far"]
+    ("last", "trust", "kept"),
+    [
+        (blob(20, 20), 0.8, False),
+        (blob(5, 58), 0.8, True),
+        (blob(20, 20), 0.3, True),
+    ],
+    ids=["followed", "not where expected", "flow explains nothing"],
 )
 def test_a_larger_piece_elsewhere_is_not_the_object(
-    last: torch.Tensor, kept: bool
+    last: torch.Tensor, trust: float, kept: bool
 ) -> None:
-    """A neighbour is not taken for it, unless nothing is left where it was."""
+    """A neighbour is taken for it only if it cannot have stayed where it was."""
     yy, xx = np.mgrid[:SIDE, :SIDE]
     neighbour = torch.from_numpy((yy - 46) ** 2 + (xx - 46) ** 2 < 12**2)
-    answer = torch.where(neighbour, 9.0, blob(20, 22))
     output = MaskOutput(
-        low_res_masks=answer,
+        low_res_masks=torch.where(neighbour, 9.0, blob(20, 22)),
         iou_scores=torch.zeros(1, 1),
         object_score_logits=torch.tensor([[3.0]]),
         object_pointer=torch.zeros(1, 8),
     )
-    unsure = Carried(logits=last, trust=torch.full(last.shape, 0.1))
-    inside = steadied(output, [unsure]).low_res_masks[0, 0] > 0
-    assert inside[20, 22]
-    assert bool(inside[neighbour].any()) is not kept
+    shares = torch.where(neighbour, 0.1, torch.full(last.shape, trust))
+    carried = Carried(logits=last, trust=shares)
+    inside = steadied(output, [carried]).low_res_masks[0, 0] > 0
+    assert bool(inside[neighbour].any()) is kept
+    if last[0, 0, 20, 20] > 0:
+        assert inside[20, 21]
 
 
 def test_a_moved_mask_is_trusted_where_the_flow_explains_the_picture() -> None:

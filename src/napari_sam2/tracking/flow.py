@@ -146,26 +146,28 @@ def steadied(output: MaskOutput, carried: Sequence[Carried]) -> MaskOutput:
     last = torch.cat([c.logits for c in carried]).to(logits.device)
     share = torch.cat([c.trust for c in carried]).to(logits.device)
     mean = averaged(logits.float(), last.float(), share).to(logits.dtype)
+    agreed = (logits > 0) & (last > 0) & (share > BLIND_TRUST)
     mean = torch.cat(
-        [_joined(m, c.logits) for m, c in zip(mean[:, None], carried, strict=True)]
+        [_in_place(*each) for each in zip(mean[:, None], agreed[:, 0], strict=True)]
     )
     seen = output.object_score_logits[..., None, None] > 0  # (O, 1, 1, 1)
     return replace(output, low_res_masks=torch.where(seen, mean, logits))
 
 
-def _joined(logits: Tensor, last: Tensor) -> Tensor:
-    """Take away pieces of a (1, 1, s, s) mask that do not touch the last one.
+def _in_place(logits: Tensor, agreed: Tensor) -> Tensor:
+    """Take away pieces of a (1, 1, s, s) mask that are nowhere agreed on, (s, s) bool.
 
-    If none does, the object has jumped, and all of them stay.
+    Agreed on is what the network finds where the flow leads the object. If that is
+    nothing, the object has jumped, and all pieces stay.
     """
     inside = (logits[0, 0] > 0).cpu().numpy()
     pieces, count = ndimage.label(inside)
     if count < 2:
         return logits
-    touching = np.unique(pieces[(last[0, 0] > 0).cpu().numpy() & inside])
-    if not touching.size:
+    good = np.unique(pieces[agreed.cpu().numpy() & inside])
+    if not good.size:
         return logits
-    others = torch.from_numpy(inside & ~np.isin(pieces, touching))
+    others = torch.from_numpy(inside & ~np.isin(pieces, good))
     return torch.where(others.to(logits.device), logits.clamp(max=OTHER_LOGIT), logits)
 
 
