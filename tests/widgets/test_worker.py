@@ -37,18 +37,18 @@ def test_work_is_in_the_thread_and_answers_in_the_event_loop(worker, qtbot):
 
 
 def test_a_closed_worker_keeps_nothing(qtbot):
-    """What its last step gave back, a model perhaps, is freed."""
+    """What its last step belongs to is freed."""
 
-    class Model:
-        def give_back(self) -> None:
+    class Engine:
+        def close(self) -> None:
             pass
 
-    worker, model = Worker(), Model()
-    freed = weakref.ref(model)
-    worker.close(last=model.give_back)
+    worker, engine = Worker(), Engine()
+    freed = weakref.ref(engine)
+    worker.close(last=engine.close)
     assert worker.wait()
     worker.deleteLater()
-    del worker, model
+    del worker, engine
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     gc.collect()
     assert freed() is None

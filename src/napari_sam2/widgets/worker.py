@@ -184,7 +184,7 @@ class _Queue:
         try:
             self._serve()
         finally:
-            # What the last job gave back, a model perhaps, must not be kept from here.
+            # Or whatever the last step belongs to would live as long as the program.
             _serving.pop(threading.current_thread(), None)
 
     def _serve(self) -> None:
