@@ -49,10 +49,14 @@ def display_is_missing() -> bool:
     return not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
+def opens_windows(item: pytest.Item) -> bool:
+    """Whether a test needs Qt."""
+    return not GUI_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Fail, not skip and not abort, where a GUI test has no display."""
-    wanted = GUI_FIXTURES.intersection(getattr(item, "fixturenames", ()))
-    if wanted and display_is_missing():
+    if opens_windows(item) and display_is_missing():
         pytest.fail(NO_DISPLAY, pytrace=False)
 
 
@@ -63,7 +67,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     napari's fixtures search a hundred times a test, which takes half of its time where
     torch's and all former tests' objects are looked through again and again.
     """
-    gui = bool(GUI_FIXTURES.intersection(getattr(item, "fixturenames", ())))
+    gui = opens_windows(item)
     if gui:
         gc.freeze()
     else:
@@ -83,7 +87,7 @@ def pytest_report_header() -> str:
 @pytest.fixture(autouse=True)
 def _no_leaked_widgets(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail the test that leaves a top-level widget behind."""
-    if not GUI_FIXTURES.intersection(request.fixturenames):
+    if not opens_windows(request.node):
         yield
         return
     from qtpy.QtWidgets import QApplication
