@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import torch
 from torch.nn import functional as F
 
+from napari_sam2.model import preset
 from napari_sam2.model.attention import attend
-from napari_sam2.model.memory_attention import MemoryAttentionLayer, RotaryAttention
+from napari_sam2.model.memory_attention import (
+    MemoryAttention,
+    MemoryAttentionLayer,
+    RotaryAttention,
+)
 
 
 def drawn(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -76,23 +84,51 @@ def test_gradients_flow_in_training() -> None:
     assert memory.grad is not None
 
 
+@pytest.fixture
+def small() -> MemoryAttention:
+    torch.manual_seed(0)
+    return MemoryAttention(
+        replace(preset("nano"), dim=32, memory_dim=16, memory_ff=64, memory_layers=2)
+    )
+
+
 @torch.inference_mode()
 def test_a_frame_looks_at_itself_once_for_all_objects(
-    monkeypatch: pytest.MonkeyPatch,
+    small: MemoryAttention, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    torch.manual_seed(0)
-    layer = MemoryAttentionLayer(32, 16, 64)
-    x, memory = drawn(1, 64, 32), drawn(3, 64, 16)
     asked: list[int] = []
-    forward = layer.self_attn.forward
+    forward = RotaryAttention.forward
 
-    def counted(*given: object) -> torch.Tensor:
-        asked.append(given[0].shape[0])  # type: ignore[attr-defined]
-        return forward(*given)
+    def counted(self: RotaryAttention, *given: Any) -> torch.Tensor:
+        if self is small.layers[0].self_attn:
+            asked.append(len(given[0]))
+        return forward(self, *given)
 
-    monkeypatch.setattr(layer.self_attn, "forward", counted)
-    once = layer(x, memory, memory * 0, (8, 8), 0)
-    each = layer(x.expand(3, -1, -1), memory, memory * 0, (8, 8), 0)
+    monkeypatch.setattr(RotaryAttention, "forward", counted)
+    x, memory = drawn(1, 32, 8, 8), drawn(3, 64, 16)
+    once = small(x, x * 0, memory, memory[:1] * 0, 0)
+    each = small(x.expand(3, -1, -1, -1), x * 0, memory, memory[:1] * 0, 0)
     assert asked == [1, 3]
     torch.testing.assert_close(once, each, atol=1e-5, rtol=1e-5)
     assert not torch.allclose(F.normalize(once[0]), F.normalize(once[1]))
+
+
+@pytest.mark.parametrize("pictures", [1, 3])
+def test_objects_of_a_large_grid_are_the_same_one_by_one(
+    small: MemoryAttention, pictures: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    look_back = MemoryAttentionLayer.look_back
+
+    def noted(self: MemoryAttentionLayer, *given: Any) -> torch.Tensor:
+        asked.append(len(given[1]))
+        return look_back(self, *given)
+
+    monkeypatch.setattr(MemoryAttentionLayer, "look_back", noted)
+    x, position = drawn(pictures, 32, 32, 32), drawn(1, 32, 32, 32)
+    memory, place = drawn(3, 2 * 1024 + 6, 16), drawn(1, 2 * 1024 + 6, 16)
+    together = small(x, position, memory, place, 6).detach()  # as in training
+    with torch.inference_mode():
+        apart = small(x, position, memory, place, 6)
+    assert asked == [3] * 2 + [1] * 6
+    torch.testing.assert_close(apart, together, atol=1e-5, rtol=1e-5)

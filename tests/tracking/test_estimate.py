@@ -73,17 +73,21 @@ def test_what_is_kept_follows_from_the_shapes() -> None:
 
 def test_a_step_holds_the_larger_of_encoder_and_attention() -> None:
     nano = preset("nano")
-    encoder = 11 * 64 * 64 * 48 * 4
-    assert moment_bytes(nano, WORK, FLOAT32) == encoder
+    plane = 64 * 64 * 48 * 4
+    assert moment_bytes(nano, WORK, FLOAT32) == round(6.6 * plane)
+    assert moment_bytes(nano, WORK, FLOAT32, device="cuda") == 11 * plane
     keys = (7 * 256 + 16 * 4) * 128 * 4
-    batched = moment_bytes(nano, replace(WORK, batch=10), FLOAT32)
+    ten = replace(WORK, batch=10)
+    batched = moment_bytes(nano, ten, FLOAT32, device="cuda")
     assert batched == pytest.approx((5.2 * 10 + 1.9) * keys)
-    few = moment_bytes(nano, replace(WORK, batch=10, objects=3), FLOAT32)
-    assert few == pytest.approx((5.2 * 3 + 1.9) * keys)
+    on_cpu = moment_bytes(nano, ten, FLOAT32)
+    assert on_cpu == pytest.approx((4.2 * 10 + 0.9) * keys)
+    few = moment_bytes(nano, replace(ten, objects=3), FLOAT32)
+    assert few == pytest.approx((4.2 * 3 + 0.9) * keys)
     keys -= 4 * 256 * 128 * 4
     forgetful = replace(nano, recent_memories=2)
-    batched = moment_bytes(forgetful, replace(WORK, batch=10), FLOAT32)
-    assert batched == pytest.approx((5.2 * 10 + 1.9) * keys)
+    batched = moment_bytes(forgetful, ten, FLOAT32)
+    assert batched == pytest.approx((4.2 * 10 + 0.9) * keys)
 
 
 def test_frames_and_labels_count_where_they_are() -> None:
@@ -91,7 +95,10 @@ def test_frames_and_labels_count_where_they_are() -> None:
     on_cpu = estimate(nano, WORK, TIMING)
     on_gpu = estimate(nano, WORK, TIMING, device="cuda")
     on_cpu_only = (on_cpu.device_bytes - on_gpu.device_bytes) / 1.3
-    assert on_cpu_only == pytest.approx(frame_bytes(nano, WORK), abs=2)
+    in_bands = moment_bytes(nano, WORK, FLOAT32)
+    at_once = moment_bytes(nano, WORK, FLOAT32, device="cuda")
+    frames = frame_bytes(nano, WORK)
+    assert on_cpu_only == pytest.approx(frames + in_bands - at_once, abs=2)
     assert on_cpu.disk_bytes == 2000 * 1024**2 * 2
     kept = estimate(nano, replace(WORK, labels_in_memory=True), TIMING)
     assert kept.disk_bytes == 0

@@ -19,6 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from napari_sam2.model.layers import piecemeal_pays
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -59,7 +61,7 @@ def narrow_values_pay(q: Tensor) -> bool:
 
     The weights of a query sum to one, so that is the same to rounding.
     """
-    return q.device.type == "cpu" and not torch.is_grad_enabled()
+    return piecemeal_pays(q)
 
 
 def _products_pay(q: Tensor, k: Tensor) -> bool:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_sam2.model.attention import attend
-from napari_sam2.model.layers import MLP
+from napari_sam2.model.layers import MLP, in_bands
 
 if TYPE_CHECKING:
     from napari_sam2.model.config import HieraConfig
@@ -99,6 +99,13 @@ class MultiScaleBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, H, W, C) to (B, H, W, C), or (B, H/2, W/2, C') if pooled."""
+        if self.window:  # rows of windows know nothing of each other
+            return in_bands(
+                lambda band: self._refine(self._attend(band)), x, multiple=self.window
+            )
+        return in_bands(self._refine, self._attend(x))
+
+    def _attend(self, x: Tensor) -> Tensor:
         shortcut, x = x, self.norm1(x)
         if hasattr(self, "proj"):
             shortcut = self.proj(x)
@@ -112,7 +119,9 @@ class MultiScaleBlock(nn.Module):
             padded = (padded[0] // halve, padded[1] // halve)
             size = (shortcut.shape[1], shortcut.shape[2])
             x = unpartition(x, self.window // halve, padded, size)
-        x = shortcut + x
+        return shortcut + x
+
+    def _refine(self, x: Tensor) -> Tensor:
         out: Tensor = x + self.mlp(self.norm2(x))
         return out
 

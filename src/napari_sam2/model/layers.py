@@ -15,6 +15,8 @@ from torch.nn import functional as F
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+BAND = 2048  # tokens at a time: what is made of them stays in a CPU's cache
+
 
 class MLP(nn.Module):
     """A stack of linear layers with an activation between them.
@@ -43,6 +45,40 @@ class MLP(nn.Module):
             x = self.activation(layer(x))
         out: Tensor = last(x)
         return out
+
+
+def piecemeal_pays(x: Tensor) -> bool:
+    """Say whether small pieces are quicker than the whole at a time.
+
+    So on CPUs, where a whole has to go through main memory; with gradients all of it
+    is kept anyway.
+    """
+    return x.device.type == "cpu" and not torch.is_grad_enabled()
+
+
+def in_bands(
+    step: Callable[[Tensor], Tensor], x: Tensor, *, multiple: int = 1
+) -> Tensor:
+    """Apply a step to bands of rows, one after the other.
+
+    Where that does not pay, the whole is taken.
+
+    Parameters
+    ----------
+    step
+        Maps (B, h, ...) to (B, h', ...), each band by itself.
+    x
+        (B, H, W, C) or (B, H, C).
+    multiple
+        Bands have a multiple of this many rows; the last may have any number.
+    """
+    if not piecemeal_pays(x):
+        return step(x)
+    rows = BAND * x.shape[1] * x.shape[-1] // x.numel() // multiple * multiple
+    rows = max(rows, multiple)
+    if rows >= x.shape[1]:
+        return step(x)
+    return torch.cat([step(band) for band in torch.split(x, rows, dim=1)], dim=1)
 
 
 def pointwise(conv: nn.Conv2d, x: Tensor) -> Tensor:

@@ -6,17 +6,22 @@ m memory channels.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_sam2.model.attention import attend, narrow_values_pay
+from napari_sam2.model.layers import in_bands, piecemeal_pays
 from napari_sam2.model.position import rotary_table, rotate
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from napari_sam2.model.config import ModelConfig
+
+LARGE = 1024  # tokens of a frame: what several objects need would leave the cache
 
 
 class RotaryAttention(nn.Module):
@@ -59,7 +64,13 @@ class MemoryAttentionLayer(nn.Module):
         self.norm2 = nn.LayerNorm(dim)
         self.norm3 = nn.LayerNorm(dim)
 
-    def forward(
+    def look_at_itself(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Attend each of (O or 1, N, C) to itself."""
+        y = self.norm1(x)
+        out: Tensor = x + self.self_attn(y, y, y, grid)
+        return out
+
+    def look_back(
         self,
         x: Tensor,
         memory: Tensor,
@@ -67,12 +78,12 @@ class MemoryAttentionLayer(nn.Module):
         grid: tuple[int, int],
         pointers: int,
     ) -> Tensor:
-        """Update (O or 1, N, C) by (O, K, m) memories; return (O, N, C)."""
-        y = self.norm1(x)
-        x = x + self.self_attn(y, y, y, grid)
-        x = x.expand(memory.shape[0], -1, -1)  # the first layer's: one for all objects
+        """Update (O, N, C) by (O, K, m) memories, then by itself token by token."""
         y = self.norm2(x)
         x = x + self.cross_attn_image(y, memory + memory_pos, memory, grid, pointers)
+        return in_bands(self._feed_forward, x)
+
+    def _feed_forward(self, x: Tensor) -> Tensor:
         out: Tensor = x + self.linear2(F.relu(self.linear1(self.norm3(x))))
         return out
 
@@ -117,7 +128,22 @@ class MemoryAttention(nn.Module):
         """
         h, w = embedding.shape[-2:]
         x = (embedding + 0.1 * position).flatten(2).transpose(1, 2)  # (1|O, N, C)
-        for layer in self.layers:
-            x = layer(x, memory, memory_pos, (h, w), pointers)
-        out: Tensor = self.norm(x).transpose(1, 2)  # (O, C, N)
-        return out.reshape(*out.shape[:2], h, w)
+        first, *others = cast("Iterable[MemoryAttentionLayer]", self.layers)
+        x = first.look_at_itself(x, (h, w))  # once for all objects
+
+        def look_back(x: Tensor, memory: Tensor, memory_pos: Tensor) -> Tensor:
+            x = first.look_back(x, memory, memory_pos, (h, w), pointers)
+            for layer in others:
+                x = layer.look_at_itself(x, (h, w))
+                x = layer.look_back(x, memory, memory_pos, (h, w), pointers)
+            out: Tensor = self.norm(x)
+            return out
+
+        n_objects = len(memory)
+        each = 1 if h * w >= LARGE and piecemeal_pays(x) else n_objects
+        parts = (
+            torch.split(t.expand(n_objects, *t.shape[1:]), each)
+            for t in (x, memory, memory_pos)
+        )
+        out = torch.cat([look_back(*part) for part in zip(*parts, strict=True)])
+        return out.transpose(1, 2).reshape(n_objects, -1, h, w)

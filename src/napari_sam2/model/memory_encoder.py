@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from napari_sam2.model.layers import LayerNorm2d
+from napari_sam2.model.layers import LayerNorm2d, in_bands
 
 if TYPE_CHECKING:
     from napari_sam2.model.config import ModelConfig
@@ -53,8 +53,11 @@ class ConvNeXtBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Refine (O, C, e, e)."""
         y: Tensor = self.norm(self.dwconv(x)).permute(0, 2, 3, 1)  # (O, e, e, C)
-        y = self.gamma * self.pwconv2(F.gelu(self.pwconv1(y)))
-        out: Tensor = x + y.permute(0, 3, 1, 2)
+        out: Tensor = x + in_bands(self._mix, y).permute(0, 3, 1, 2)
+        return out
+
+    def _mix(self, x: Tensor) -> Tensor:
+        out: Tensor = self.gamma * self.pwconv2(F.gelu(self.pwconv1(x)))
         return out
 
 

@@ -6,7 +6,7 @@ K memory tokens of an object, (Y, X) frame.
 Bytes follow from the shapes. What a step holds for a moment was counted on the
 official networks and on ``nano``, see docs/performance.md: 11 planes of the first
 stage while a picture is encoded, and in memory attention about 5.2 times the keys
-of each object and 1.9 times those of one.
+of each object and 1.9 times those of one. CPUs work in smaller pieces and need less.
 
 The resident set was 1.0 to 1.3 times what is said here.
 """
@@ -14,7 +14,7 @@ The resident set was 1.0 to 1.3 times what is said here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
@@ -30,8 +30,16 @@ if TYPE_CHECKING:
     from napari_sam2.tracking.memory_bank import Retention
     from napari_sam2.tracking.timing import Timing
 
-ENCODER_PLANES = 11
-KEYS_OF_EACH, KEYS_ONCE = 5.2, 1.9
+
+class Peak(NamedTuple):
+    """What the largest steps hold: planes of the first stage, keys of one object."""
+
+    encoder_planes: float
+    keys_of_each: float
+    keys_once: float
+
+
+ON_CPU, ON_GPU = Peak(6.6, 4.2, 0.9), Peak(11, 5.2, 1.9)
 ALLOCATOR = 1.3  # resident over counted bytes: what allocators keep for later
 FLOAT = 4
 RGB_BYTES = 3 * FLOAT
@@ -145,7 +153,8 @@ def estimate(
         From `time_model`, corrected by frames that were measured if there are any.
     """
     labels = work.frames * work.pixels * work.label_bytes
-    needed = held_bytes(config, work, dtype) + moment_bytes(config, work, dtype)
+    needed = held_bytes(config, work, dtype)
+    needed += moment_bytes(config, work, dtype, device=device)
     if torch.device(device).type == "cpu":
         needed += frame_bytes(config, work)
         needed += labels if work.labels_in_memory else 0
@@ -177,12 +186,19 @@ def held_bytes(config: ModelConfig, work: Workload, dtype: torch.dtype) -> int:
     return kept * features + work.objects * of_object
 
 
-def moment_bytes(config: ModelConfig, work: Workload, dtype: torch.dtype) -> int:
+def moment_bytes(
+    config: ModelConfig,
+    work: Workload,
+    dtype: torch.dtype,
+    *,
+    device: torch.device | str = "cpu",
+) -> int:
     """Return what the largest step holds while it runs, bytes."""
+    peak = ON_CPU if torch.device(device).type == "cpu" else ON_GPU
     side, width = config.low_res_size, config.hiera.embed_dim
-    encoder = ENCODER_PLANES * side * side * width * dtype.itemsize
-    keys = KEYS_OF_EACH * min(work.batch, work.objects) + KEYS_ONCE
-    return work.lanes * max(encoder, round(keys * _keys(config, work, dtype)))
+    encoder = peak.encoder_planes * side * side * width * dtype.itemsize
+    keys = peak.keys_of_each * min(work.batch, work.objects) + peak.keys_once
+    return work.lanes * round(max(encoder, keys * _keys(config, work, dtype)))
 
 
 def _keys(config: ModelConfig, work: Workload, dtype: torch.dtype) -> int:
@@ -235,7 +251,8 @@ def fitting_batch(
     room = free_bytes * SPARE / ALLOCATOR - held_bytes(config, work, dtype)
     keys = _keys(config, work, dtype)
     most = min(work.batch, work.objects)
-    return int(min(max((room / keys - KEYS_ONCE) // KEYS_OF_EACH, 1), most))
+    fitting = (room / keys - ON_GPU.keys_once) // ON_GPU.keys_of_each
+    return int(min(max(fitting, 1), most))
 
 
 def free_bytes(device: torch.device | str) -> int | None:
