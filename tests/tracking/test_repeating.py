@@ -16,6 +16,7 @@ from napari_sam2 import Repetition
 from napari_sam2.model import load_model
 from napari_sam2.stacks import StackError, open_stack, save_labels
 from napari_sam2.tracking import PromptError, Session, SessionFileError
+from napari_sam2.tracking.repetition_folder import Walk
 
 T, Z, SIDE = 3, 4, 96
 Y, X = np.mgrid[:SIDE, :SIDE]
@@ -120,9 +121,10 @@ def test_it_goes_on_after_it_was_stopped(trained, volumes, tmp_path):
             assert (shared[[0, 2]] == whole.labels[[0, 2]]).all()
             assert third.frames_to_do() == 0
         folder = path.with_suffix(".sam2.zarr")
-        (folder / "over_T.json").write_text("[")
-        with pytest.raises(SessionFileError, match="remove it"):
-            Repetition(session, "T")
+        for damaged in ("[", '{"walk": {"direction": "up", "frames": null}}'):
+            (folder / "over_T.json").write_text(damaged)
+            with pytest.raises(SessionFileError, match="remove it"):
+                Repetition(session, "T")
         assert not (folder / "over_T.lock").exists()
 
 
@@ -283,3 +285,60 @@ def test_labels_of_all_volumes_are_one_file(tmp_path):
         assert (stack.read_raw(2) == labels[1, 2]).all()
     with pytest.raises(StackError, match="T, Y, X"):
         save_labels(labels, tmp_path / "all.tif")
+
+
+def test_it_knows_how_it_went_through_volumes(trained, volumes, tmp_path):
+    path = tmp_path / "kept"
+    with begin(trained, volumes, path=path) as session:
+        with Repetition(session, "T") as repetition:
+            assert repetition.walk is None
+            list(repetition.run("forward", range(2, Z)))
+            walk = repetition.walk
+            list(repetition.run())
+            assert repetition.walk != walk
+            assert repetition.turn(undo=True)
+            assert repetition.walk == walk
+        with Repetition(session, "T") as again:
+            assert again.walk == walk == Walk(direction="forward", frames=[2, 3])
+
+
+def test_an_object_is_removed_from_all_volumes(trained, volumes, tmp_path):
+    path = tmp_path / "kept"
+    with (
+        begin(trained, volumes, path=path) as session,
+        Repetition(session, "T") as repetition,
+    ):
+        list(repetition.run())
+        labels, known = np.array(repetition.labels), repetition.reviews(0)
+        assert (labels == 2).any(axis=(2, 3)).all()
+
+        def remove():
+            repetition.remove_object(2)
+            session.remove_object(2)
+
+        def again():
+            assert repetition.turn(undo=False) == "delete 2"
+            session.redo()
+
+        for step in (remove, again):
+            step()
+            now = np.array(repetition.labels)[[0, 2]]
+            assert (now == np.where(labels == 2, 0, labels)[[0, 2]]).all()
+            # The other one is neither gone nor to be followed again.
+            assert repetition.frames_to_do() == 0
+            assert_same(repetition.reviews(0), {1: known[1]})
+            assert repetition.turn(undo=True) == "delete 2"
+            session.undo()
+            assert (np.array(repetition.labels) == labels).all()
+            assert repetition.frames_to_do() == 0
+            assert_same(repetition.reviews(0), known)
+        again()
+        repetition.remove_object(7)  # nobody knows it
+        assert repetition.undoable == 2
+    stack = open_stack(volumes, axes="TZYX", fixed={"T": 1})
+    with (
+        Session.open(path, model=trained, stack=stack) as session,
+        Repetition(session, "T") as after,
+    ):
+        assert after.reviews(2).keys() == {1}
+        assert not (np.array(after.labels)[[0, 2]] == 2).any()

@@ -10,12 +10,11 @@ from qtpy.QtCore import QPoint
 from qtpy.QtWidgets import QApplication
 
 from napari_sam2.widgets import messages
-from napari_sam2.widgets.engine import ModelChoice, ObjectNews, Repeat, Request
+from napari_sam2.widgets.engine import Edit, ModelChoice, ObjectNews, Repeat, Request
 from napari_sam2.widgets.frame_prompts import FramePrompts
 from napari_sam2.widgets.heat_strip import GUTTER, NOT_HERE
 from napari_sam2.widgets.saving_engine import SavingEngine
 from napari_sam2.widgets.target import Target
-from napari_sam2.widgets.tracking_engine import TrackingEngine
 
 SCALE, TRANSLATE = (1.0, 2.0, 0.5, 0.25), (0.0, 10.0, -3.0, 7.0)
 
@@ -74,7 +73,7 @@ def test_deleting_says_which_volume_it_is_about(volumes):
     volumes.click(1, 2, 20, 30)
     volumes.widget.panel.delete_object.click()
     volumes.settle()
-    assert "gone from all frames of this volume; where it was repeated" in (
+    assert "gone from all frames of this volume, and of those where it was" in (
         volumes.status
     )
 
@@ -236,12 +235,19 @@ def test_the_real_engine_repeats_undoes_and_recovers(tmp_path):
     assert sure == pytest.approx(known.confidence, abs=0.05)
     assert not known.outdated.any()
     assert done.any(axis=(2, 3)).all()
+    engine.edit(request, Edit(verb="remove", object_id=1))
+    assert not labels.any()
+    assert engine.repeated(request, (2, 0)) == {}
+    bare = Request(model=request.model, target=request.target)
+    assert engine.turn(bare, undo=True).what == "delete 1"
+    assert (labels == done).all()
+    assert not engine.repeated(request, (2, 0))[1].outdated.any()
     engine.close()
     # Another day, on the same image.
-    engine = TrackingEngine(shelf=tmp_path)
-    bare = Request(model=request.model, target=request.target)
+    engine = SavingEngine(shelf=tmp_path)
     recovered = engine.recover(bare, engine.earlier(bare))
     assert (recovered.array == done).all()
+    assert engine.script(bare).repeats == (repeat,)
     again = engine.repeated(bare, (2, 0))[1]
     assert (again.confidence == known.confidence).all()
     assert engine.planes_to_repeat(request, repeat, everything=False) == 0

@@ -130,6 +130,8 @@ def test_follow_keeps_to_the_range(bench):
 def test_at_the_end_it_says_that_no_frame_is_left(bench, viewer, direction, end, words):
     viewer.dims.set_point(0, end)
     bench.click(end, 20, 20)
+    there = "◀ Back" if end else "Forward ▶"
+    assert bench.status.endswith(f"Right? Press <b>{there}</b> to follow.")
     before = bench.widget.panel.console.text()
     bench.widget.follow(direction)
     bench.settle()

@@ -8,7 +8,7 @@ import errno
 import math
 import tempfile
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -201,6 +201,17 @@ class LabelsStore(Closing):
             plane = self.read(frame_idx)
             if plane.any():
                 yield frame_idx, plane
+
+    def erase(
+        self, object_ids: Sequence[int], frames: Iterable[int] | None = None
+    ) -> None:
+        """Take objects out of frames, by default of all; others are not written."""
+        for frame_idx in range(len(self)) if frames is None else frames:
+            plane = self.read(frame_idx)
+            gone = np.isin(plane, object_ids)
+            if gone.any():
+                plane[gone] = 0
+                self.write(frame_idx, plane)
 
     def copy_to(self, other: "LabelsStore") -> None:
         """Let another store of the same shape have these labels and no others."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import zlib
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,35 +19,27 @@ from napari_sam2.stacks import LabelsStore, StackError, open_labels_store
 from napari_sam2.stacks.closing import Closing
 from napari_sam2.stacks.labels_store import HeldFrames
 from napari_sam2.tracking.carrying import carried_key, carried_planes, masks_key
-from napari_sam2.tracking.history import History
 from napari_sam2.tracking.planning import check_frames
 from napari_sam2.tracking.prompts import MaskPrompt, PromptError
-from napari_sam2.tracking.repetition_books import RepetitionBooks
-from napari_sam2.tracking.repetition_folder import RepetitionFolder
+from napari_sam2.tracking.repetition_books import RepetitionBooks, RepetitionSteps
+from napari_sam2.tracking.repetition_folder import RepetitionFolder, Walk
 from napari_sam2.tracking.repetition_scores import OVER
 from napari_sam2.tracking.results import PlaneResult
 from napari_sam2.tracking.session import Session
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Generator, Iterable, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
+
+    from numpy.typing import NDArray
 
     from napari_sam2.stacks import Stack
     from napari_sam2.stacks.labels_store import LabelsArray
-    from napari_sam2.tracking.history import Step
     from napari_sam2.tracking.planning import Direction
-    from napari_sam2.tracking.repetition_books import Books
+    from napari_sam2.tracking.repetition_folder import Keys
     from napari_sam2.tracking.repetition_scores import RepetitionScores
     from napari_sam2.tracking.review import ObjectReview
     from napari_sam2.tracking.scores import ScoreTable
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Walk:
-    """How a volume is gone through: see `Session.propagate`."""
-
-    direction: Direction
-    frames: list[int] | None = None
 
 
 class Repetition(Closing):
@@ -111,8 +102,7 @@ class Repetition(Closing):
         self._session, self._follow = session, layout.followed
         self._at = layout.fixed[self.over]
         self._n_over, self._n_frames = layout.length(self.over), layout.n_frames
-        self._lock, self._history = lock, History()
-        self._turned: dict[Step, tuple[Books, Books]] = {}
+        self._lock = lock
         pair = "".join(a for a in layout.axes if a in (self.over, self._follow))
         self.axes = axes or f"{pair}YX"
         shape = tuple(layout.length(a) for a in f"{pair}YX")
@@ -124,6 +114,7 @@ class Repetition(Closing):
         if session.path is not None:
             self._folder = self._make_folder(session.path)
         self._books = RepetitionBooks(self._n_over, self._n_frames, self._folder)
+        self._steps = RepetitionSteps(self._books)
         kept = np.zeros(shape, dtype) if self._folder is None else self._folder.array
         self.labels: LabelsArray = kept if labels is None else labels
 
@@ -131,6 +122,11 @@ class Repetition(Closing):
     def scores(self) -> RepetitionScores:
         """How sure each plane is."""
         return self._books.scores
+
+    @property
+    def walk(self) -> Walk | None:
+        """How the latest run that was not taken back goes through volumes, if any."""
+        return self._books.walk
 
     def frames_to_do(
         self,
@@ -143,18 +139,11 @@ class Repetition(Closing):
 
         A plane that is followed over the axis first, and in its volume then, is two.
         """
-        slices = carried_planes(self._session)
-        carried = sum(
-            self._n_over
-            for z, ids in slices.items()
-            if everything
-            or self._books.keys.get(f"{self._follow}{z}")
-            != carried_key(self._session, z, ids)
-        )
-        walk = self._walk(direction, frames)
-        every = self._every_key(slices, walk)
-        todo = [t for t in self._others() if everything or self._stale(t, every)]
-        return carried + len(todo) * len(walk.frames or range(self._n_frames))
+        slices, walk = carried_planes(self._session), self._walk(direction, frames)
+        todo = self._todo(self._keys(slices, walk), everything=everything)
+        carried = sum(f"{self._follow}{z}" in todo for z in slices) * self._n_over
+        volumes = sum(f"{self.over}{t}" in todo for t in self._others())
+        return carried + volumes * len(walk.frames or range(self._n_frames))
 
     def run(
         self,
@@ -187,26 +176,43 @@ class Repetition(Closing):
         if not slices:
             msg = "No cell is found where it was prompted; there is nothing to repeat."
             raise PromptError(msg)
-        before = self._books.now()
-        step = self._history.begin(f"repetition over {self.over}", {})
-        try:
+        with self._steps.one(f"repetition over {self.over}"):
+            self._books.walk = walk
             self.copy_base()
             self.scores.keep_carried({i for ids in slices.values() for i in ids})
+            keys = self._keys(slices, walk)
+            todo = self._todo(keys, everything=everything)
             for z, ids in slices.items():
-                name, key = f"{self._follow}{z}", carried_key(self._session, z, ids)
-                if everything or self._books.keys.get(name) != key:
+                if (name := f"{self._follow}{z}") in todo:
                     yield from self._carry(z, ids)
-                    self._books.done(**{name: key})
-            every = self._every_key(slices, walk)
+                    self._books.done(**{name: keys[name]})
             for t in self._others():
-                if everything or self._stale(t, every):
+                if (name := f"{self.over}{t}") in todo:
                     yield from self._volume(t, slices, walk)
-                    masks = {f"{self.over}{t} masks": masks_key(self._session, slices)}
-                    self._books.done(**{f"{self.over}{t}": every}, **masks)
-        finally:
-            self._turned[step] = before, self._books.now()
-            if not step.frames and step in self._history.done:
-                self._history.done.remove(step)
+                    masks = f"{name} masks"
+                    self._books.done(**{name: keys[name], masks: keys[masks]})
+
+    def remove_object(self, object_id: int) -> None:
+        """Take an object out of all other volumes; `turn` brings it back.
+
+        What the session has of it is the session's own. Do this before
+        `Session.remove_object`, and the other objects stay up to date.
+        """
+        self._go_along()
+        slices = carried_planes(self._session)
+        rest = {z: [i for i in ids if i != object_id] for z, ids in slices.items()}
+        rest = {z: ids for z, ids in rest.items() if ids}
+        with self._steps.one(f"delete {object_id}"):
+            for t in self._others():
+                found = self.scores.reviews(t).get(object_id)
+                if found is not None:
+                    frames = np.flatnonzero(found.area > 0).tolist()
+                    self._store(self._volume_stack(t)).erase([object_id], frames)
+                    self.scores.begin_volume(t, [object_id])
+            self.scores.keep_carried(self.scores.now.planes.keys() - {object_id})
+            walk = self.walk or self._walk("both", None)
+            self._books.rename(self._keys(slices, walk), self._keys(rest, walk))
+            self._books.keep_all()
 
     def copy_base(self) -> None:
         """Have the session's own labels among all labels; `run` does so first."""
@@ -217,31 +223,26 @@ class Repetition(Closing):
 
     @property
     def undoable(self) -> int:
-        """How many runs `turn` could take back, one after the other."""
-        return len(self._history.done)
+        """How many runs and removals `turn` could take back, one after the other."""
+        return self._steps.undoable
 
     def turn(self, *, undo: bool) -> str | None:
-        """Take the latest run back, or do again what was taken back.
+        """Take the latest run or removal back, or do again what was taken back.
 
         Returns
         -------
         str or None
             What it was, in words; None if there is nothing.
         """
-        history = self._history
-        source, other = (history.done, history.undone)[:: 1 if undo else -1]
-        if not source:
-            return None
         self._go_along()
-        step: Step = source.pop()
-        for flat, turned in history.planes(step, self._dtype, undo=undo):
+
+        def apply(flat: int, turned: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
             t, z = divmod(flat, self._n_frames)
             store = self._store(self._volume_stack(t))
             store.on_write = None
             store.write(z, turned(store.read(z)))
-        other.append(step)
-        self._books.restore(self._turned[step][0 if undo else 1])
-        return step.name
+
+        return self._steps.turn(apply, np.dtype(self.labels.dtype), undo=undo)
 
     def reviews(self, at: int) -> dict[int, ObjectReview]:
         """Return what is known of each object in all frames of a volume.
@@ -273,7 +274,7 @@ class Repetition(Closing):
 
     def close(self) -> None:
         """Forget what could be taken back; labels stay."""
-        self._history.close()
+        self._steps.close()
         if self._folder is not None:
             self._folder.close()
 
@@ -286,25 +287,31 @@ class Repetition(Closing):
                 self.labels = self._folder.array
             before.close()
 
-    @property
-    def _dtype(self) -> np.dtype[Any]:
-        return np.dtype(self.labels.dtype)
-
     def _others(self) -> list[int]:
         """Positions that are repeated at, those next to the first one first."""
         others = [t for t in range(self._n_over) if t != self._at]
         return sorted(others, key=lambda t: abs(t - self._at))
 
-    def _walk(self, direction: Direction, frames: Iterable[int] | None) -> _Walk:
-        return _Walk(direction=direction, frames=check_frames(frames, self._n_frames))
+    def _walk(self, direction: Direction, frames: Iterable[int] | None) -> Walk:
+        return Walk(direction=direction, frames=check_frames(frames, self._n_frames))
 
-    def _every_key(self, slices: Mapping[int, list[int]], walk: _Walk) -> int:
-        """Return a checksum of all that volumes are made from."""
-        made_from = (masks_key(self._session, slices), walk.direction, walk.frames)
-        return zlib.crc32(repr(made_from).encode())
+    def _keys(self, slices: Mapping[int, list[int]], walk: Walk) -> Keys:
+        """Return what all parts are to be made from, as checksums."""
+        keys = {
+            f"{self._follow}{z}": carried_key(self._session, z, ids)
+            for z, ids in slices.items()
+        }
+        masks = masks_key(self._session, slices)
+        made_from = masks, walk.direction, walk.frames
+        every = zlib.crc32(repr(made_from).encode())
+        for t in self._others():
+            keys |= {f"{self.over}{t}": every, f"{self.over}{t} masks": masks}
+        return keys
 
-    def _stale(self, t: int, every: int) -> bool:
-        return self._books.keys.get(f"{self.over}{t}") != every
+    def _todo(self, keys: Keys, *, everything: bool) -> set[str]:
+        """Return the names of parts that are made from something else, or of all."""
+        done = self._books.keys
+        return {name for name in keys if everything or done.get(name) != keys[name]}
 
     def _carry(self, z: int, ids: Iterable[int]) -> Generator[PlaneResult, None, None]:
         """Follow masks of one plane over the further axis."""
@@ -313,12 +320,12 @@ class Repetition(Closing):
         masks = [MaskPrompt.from_array(i, self._at, plane == i) for i in ids]
         table = self.scores.begin_over(z, ids)
         try:
-            yield from self._follow_masks(stack, masks, _Walk(direction="both"), table)
+            yield from self._follow_masks(stack, masks, Walk(direction="both"), table)
         finally:
             self._books.keep_scores(OVER)
 
     def _volume(
-        self, t: int, slices: Mapping[int, list[int]], walk: _Walk
+        self, t: int, slices: Mapping[int, list[int]], walk: Walk
     ) -> Generator[PlaneResult, None, None]:
         """Follow what was carried to another volume through its planes."""
         stack = self._volume_stack(t)
@@ -337,12 +344,7 @@ class Repetition(Closing):
                     absent.append(object_id)
         table = self.scores.begin_volume(t, absent)
         if absent:  # an earlier run may have seen them here
-            for z in range(len(store)):
-                plane = store.read(z)
-                gone = np.isin(plane, absent)
-                if gone.any():
-                    plane[gone] = 0
-                    store.write(z, plane)
+            store.erase(absent)
         try:
             if masks:
                 yield from self._follow_masks(stack, masks, walk, table)
@@ -353,11 +355,11 @@ class Repetition(Closing):
         self,
         stack: Stack,
         masks: list[MaskPrompt],
-        walk: _Walk,
+        walk: Walk,
         table: ScoreTable,
     ) -> Generator[PlaneResult, None, None]:
         session, store = self._session, self._store(stack)
-        with open_labels_store(stack.shape, dtype=self._dtype) as own:
+        with open_labels_store(stack.shape, dtype=self.labels.dtype) as own:
             store.copy_to(own)
             own.mirror = store
             with Session(session.model, stack, labels=own, **session._settings) as sub:
@@ -388,7 +390,7 @@ class Repetition(Closing):
 
         def note(frame: int, before: Any, after: Any) -> None:
             t, z = layout.position(frame, self.over + self._follow)
-            self._history.note(t * self._n_frames + z, before, after)
+            self._steps.note(t * self._n_frames + z, before, after)
 
         store.on_write = note
         if self._folder is not None and self._folder.array is not self.labels:

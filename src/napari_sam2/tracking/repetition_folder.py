@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import zarr
@@ -13,6 +14,7 @@ import zarr
 from napari_sam2.stacks import LabelsStore
 from napari_sam2.stacks.labels_store import HeldFrames, create_zarr_labels
 from napari_sam2.tracking.folder_lock import take
+from napari_sam2.tracking.planning import Direction
 from napari_sam2.tracking.session_file import SessionFileError
 
 if TYPE_CHECKING:
@@ -22,8 +24,27 @@ if TYPE_CHECKING:
     from napari_sam2.stacks import Stack
     from napari_sam2.tracking.repetition_scores import Arrays
 
+WALK = "walk"  # among the names of parts, which have a position
+
 Keys = dict[str, int]
 """What each part that is done was made from, as a checksum."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Walk:
+    """How a volume is gone through: see `Session.propagate`."""
+
+    direction: Direction
+    frames: list[int] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what a damaged file may say."""
+        frames = [] if self.frames is None else self.frames
+        if self.direction not in get_args(Direction) or not all(
+            isinstance(frame, int) for frame in frames
+        ):
+            msg = f"There is no {self.direction!r} through frames {self.frames!r}."
+            raise ValueError(msg)
 
 
 class RepetitionFolder:
@@ -47,6 +68,8 @@ class RepetitionFolder:
         The labels.
     keys
         What is done.
+    walk
+        How volumes were gone through the last time; None if they were not yet.
     session
         The folder of the session.
 
@@ -73,7 +96,7 @@ class RepetitionFolder:
         self._take()
         try:
             self.array = self._array(shape, dtype)
-            self.keys = self._read_keys()
+            self.keys, self.walk = self._read_keys()
         except SessionFileError:
             self.close()
             raise
@@ -110,10 +133,11 @@ class RepetitionFolder:
         )
         return LabelsStore(frames)
 
-    def write_keys(self, keys: Keys) -> None:
+    def write_keys(self, keys: Keys, walk: Walk | None) -> None:
         """Keep what is done, whole or not at all."""
         part = self._json.with_suffix(".part")
-        part.write_text(json.dumps(keys), encoding="utf-8")
+        known = keys if walk is None else {**keys, WALK: asdict(walk)}
+        part.write_text(json.dumps(known), encoding="utf-8")
         part.replace(self._json)
 
     def write_scores(self, arrays: Mapping[str, Arrays]) -> None:
@@ -170,12 +194,14 @@ class RepetitionFolder:
             raise SessionFileError(msg)
         return array
 
-    def _read_keys(self) -> Keys:
+    def _read_keys(self) -> tuple[Keys, Walk | None]:
         try:
-            text = self._json.read_text(encoding="utf-8")
-            return {str(name): int(key) for name, key in json.loads(text).items()}
+            known = json.loads(self._json.read_text(encoding="utf-8"))
+            walk = known.pop(WALK, None)
+            keys = {str(name): int(key) for name, key in known.items()}
+            return keys, None if walk is None else Walk(**walk)
         except FileNotFoundError:
-            return {}
+            return {}, None
         except (OSError, ValueError, AttributeError, TypeError) as error:
             msg = f"{self._json} is damaged; remove it to do all of it again."
             raise SessionFileError(msg) from error

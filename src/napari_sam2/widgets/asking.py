@@ -294,9 +294,10 @@ class Asking:
             place.cells.take_some(reviews, ids)
             desk.show_result(place, array)
             desk.show_objects()
+            then = messages.to_go_on(frame, place.n_frames)
             if name is not None:
                 desk.console(console_lines.taken_line(frame, name))
-                desk.say(messages.taken(len(ids), name, frame))
+                desk.say(f"{messages.taken(len(ids), name, frame)} {then}")
                 show_info(f"{len(ids)} cells taken from {name!r}.")
             else:
                 layer, at = f"{place.image.name} objects", request.target.index(frame)
@@ -304,7 +305,7 @@ class Asking:
                 if ids:
                     line = console_lines.painted_line(ids[0], frame, layer, index)
                     desk.console(line)
-                desk.say(said)
+                desk.say(f"{said} {then}")
 
         desk.submit(f"masks {frame}", work, on_done=done)
 

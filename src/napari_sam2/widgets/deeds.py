@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator, Mapping, Sequence
 
     from napari_sam2.tracking import Session
     from napari_sam2.widgets.frame_prompts import FramePrompts, PromptKey
@@ -32,15 +32,15 @@ class Deed:
         Where the session stood, see `Session.position`.
     prompts : mapping or None
         The clicks and drawings of before, if the deed changed those.
-    outside : callable or None
-        Takes it back (``undo=True``) or does it again, if it was done outside the
+    outside : sequence of callable
+        Each takes back (``undo=True``) or does again what was done of it outside the
         session; says what it was.
     """
 
     before: int
     after: int
     prompts: Prompts | None = None
-    outside: Turn | None = None
+    outside: Sequence[Turn] = ()
 
 
 class Deeds:
@@ -54,22 +54,27 @@ class Deeds:
     @contextlib.contextmanager
     def one(
         self, session: Session, prompts: Prompts | None = None
-    ) -> Generator[None, None, None]:
-        """Take all steps within for one deed, even if it fails in the middle."""
-        before = session.position
+    ) -> Generator[list[Turn], None, None]:
+        """Take all steps within for one deed, even if it fails in the middle.
+
+        Yields a list, for what is done outside the session.
+        """
+        before, outside = session.position, list[Turn]()
         try:
-            yield
+            yield outside
         finally:
-            if session.position > before:
-                deed = Deed(before=before, after=session.position, prompts=prompts)
-                self._done.append(deed)
+            after = session.position
+            if after > before or outside:
+                self._done.append(
+                    Deed(before=before, after=after, prompts=prompts, outside=outside)
+                )
                 self._undone.clear()
                 self._removed = False
 
     def add(self, session: Session, outside: Turn) -> None:
         """Note what was done outside the session."""
         here = session.position
-        self._done.append(Deed(before=here, after=here, outside=outside))
+        self._done.append(Deed(before=here, after=here, outside=[outside]))
         self._undone.clear()
 
     def leads_back_to(self, session: Session, prompts: Prompts) -> bool:
@@ -116,10 +121,9 @@ class Deeds:
         if session.position != (deed.after if undo else deed.before) or steps > known:
             source.clear()
             return None
-        if deed.outside is not None:
-            other.append(source.pop())
-            return deed.outside(undo=undo)
         name = None
+        for turn in deed.outside:
+            name = turn(undo=undo)
         for _ in range(steps):
             name = session.undo() if undo else session.redo()
         other.append(source.pop())

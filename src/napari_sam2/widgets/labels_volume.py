@@ -58,13 +58,7 @@ class LabelsVolume:
 
     def erase(self, object_id: int, target: Target) -> None:
         """Take an object out of all frames of a stack."""
-        store = self.store(target)
-        for frame_idx in range(len(store)):
-            plane = store.read(frame_idx)
-            hit = plane == object_id
-            if hit.any():
-                plane[hit] = 0
-                store.write(frame_idx, plane)
+        self.store(target).erase([object_id])
 
     def store(self, target: Target) -> LabelsStore:
         """Return the part that a session on `target` fills, (T, Y, X)."""

@@ -60,8 +60,8 @@ WRONG_AXES = (
     "the layer's rows and columns are shown."
 )
 GO_ON = "Click to correct, <b>Shift + click</b> for the next cell, or follow."
-PAINTED = "Your painting is taken as it is. Press <b>Forward ▶</b> to follow."
-CUT = "What you drew around is taken away. Press <b>Forward ▶</b> to follow."
+PAINTED = "Your painting is taken as it is."
+CUT = "What you drew around is taken away."
 NOTHING_TO_CUT = (
     "There is nothing of this cell to take away here: draw around what belongs to it "
     "first."
@@ -138,13 +138,19 @@ def found(news: FrameNews, object_id: int, *, n_frames: int) -> str:
             f"<b>Nothing found</b> for cell {object_id} here. Click nearer to its "
             "middle, or drag a box around it."
         )
-    then = (
-        "press <b>Forward ▶</b>." if n_frames > 1 else "<b>Shift + click</b> the next."
-    )
     return (
         f"Cell {object_id}: {new.area} pixels. Wrong? Click what is missing, "
-        f"<b>Ctrl + click</b> what is too much. Right? {then[0].upper()}{then[1:]}"
+        "<b>Ctrl + click</b> what is too much. Right? "
+        + to_go_on(news.frame_idx, n_frames)
     )
+
+
+def to_go_on(frame_idx: int, n_frames: int) -> str:
+    """Say what comes after a frame that is right: the side that has others."""
+    if n_frames == 1:
+        return "<b>Shift + click</b> the next."
+    button = "◀ Back" if frame_idx == n_frames - 1 else "Forward ▶"
+    return f"Press <b>{button}</b> to follow."
 
 
 def nothing_beyond(
@@ -219,7 +225,7 @@ def edited(edit: Edit, cells: Cells) -> str:
     where = f"in {len(edit.frames)} frames" if many else f"in frame {first}"
     gone = "all frames"
     if cells.home:  # other volumes have sessions of their own
-        gone += " of this volume; where it was repeated, it goes with the next Repeat"
+        gone += " of this volume, and of those where it was repeated"
     return {
         "absent": f"{cell} is <b>not there</b> {where}; following goes by it.",
         "lock": f"{cell} is <b>locked</b> {where}: it stays as it is, and following "
@@ -248,10 +254,7 @@ def stopped(frame_idx: int | None) -> str:
 
 def taken(count: int, name: str, frame_idx: int) -> str:
     """Say that labels were taken over."""
-    return (
-        f"{_counted(count, 'cell')} taken from {name!r} on frame {frame_idx}. Press "
-        "<b>Forward ▶</b> to follow."
-    )
+    return f"{_counted(count, 'cell')} taken from {name!r} on frame {frame_idx}."
 
 
 def missing_model(name: str, note: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from napari_sam2.widgets.engine import ObjectNews, PlaneNews
+from napari_sam2.widgets.engine import ObjectNews, PlaneNews, Repeat
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from napari_sam2.tracking.repeating import Repetition
     from napari_sam2.tracking.results import PlaneResult
     from napari_sam2.tracking.review import ObjectReview
-    from napari_sam2.widgets.deeds import Deeds
-    from napari_sam2.widgets.engine import Repeat
+    from napari_sam2.widgets.deeds import Deeds, Turn
     from napari_sam2.widgets.labels_volume import LabelsVolume
     from napari_sam2.widgets.target import Target
 
@@ -82,6 +81,16 @@ class Repeats:
             self._done.append(repeat)
         return what
 
+    def remove(self, object_id: int) -> list[Turn]:
+        """Take an object out of all volumes; return what takes that back."""
+        turns: list[Turn] = []
+        for repetition in self._made.values():
+            before = repetition.undoable
+            repetition.remove_object(object_id)
+            if repetition.undoable != before:
+                turns.append(repetition.turn)
+        return turns
+
     def volumes(self, over: str) -> set[tuple[object, ...]]:
         """Return where there may be labels of a repetition, as `Target.key` begins."""
         target, axis = self._target, self._target.axes.index(over)
@@ -119,7 +128,15 @@ class Repeats:
 
     def bring_back(self, over: str) -> None:
         """Have in the image's labels what was repeated over an axis before a crash."""
-        self._open(over).copy_kept()
+        repetition = self._open(over)
+        repetition.copy_kept()
+        walk = repetition.walk
+        if walk is not None and walk.frames:
+            some = range(walk.frames[0], walk.frames[-1] + 1)
+            frames = None if some == range(self._target.n_frames) else some
+            self._done.append(
+                Repeat(over=over, direction=walk.direction, frames=frames)
+            )
 
     def close(self) -> None:
         """Forget what could be taken back."""

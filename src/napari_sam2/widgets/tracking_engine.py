@@ -196,10 +196,12 @@ class TrackingEngine(OpeningEngine):
         """Do something to an object; errors say why it cannot be done."""
         # Prompts in a locked frame are refused, so the lock goes first.
         session = self._ready(request, tell=edit.verb != "unlock")
-        with self._deeds.one(session):
+        with self._deeds.one(session) as outside:
             if edit.verb != "remove":
                 do_edit(session, edit)
             else:
+                if self._repeats is not None:
+                    outside += self._repeats.remove(edit.object_id)
                 with contextlib.suppress(KeyError):  # an earlier session has left it
                     do_edit(session, edit)
                 self._volume(request).erase(edit.object_id, request.target)
