@@ -408,7 +408,7 @@ class DiskEngine:
     def repeated(self, request, index):
         """Say what is known; the axis repeated over is the first one."""
         self._check()
-        if not self.repeats:
+        if not self.repeats or index[0] == request.target.held[0]:
             return None
         n_frames = request.target.n_frames
         found = {}

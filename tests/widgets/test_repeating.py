@@ -78,6 +78,20 @@ def test_deleting_says_which_volume_it_is_about(volumes):
     )
 
 
+def test_a_deleted_cell_that_was_repeated_is_not_listed_any_more(volumes):
+    panel = volumes.widget.panel
+    panel.repeat.setCurrentIndex(1)
+    volumes.click(1, 2, 20, 30)
+    volumes.widget.new_object()
+    volumes.click(1, 2, 30, 50)
+    volumes.widget.follow("both")
+    volumes.settle()
+    assert panel.objects.object_ids == [1, 2]
+    panel.delete_object.click()
+    volumes.settle()
+    assert panel.objects.object_ids == [1]
+
+
 def frames_and_lowest(bench, object_id=1):
     table = bench.widget.panel.objects
     row = table.object_ids.index(object_id)

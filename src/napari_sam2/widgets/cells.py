@@ -283,6 +283,7 @@ class Cells(dict[int, Cell]):
         """Know what the engine knows of `home`: those cells, and the current one."""
         for object_id, cell in self.items():
             if object_id not in standing.objects:
+                cell.keep_only(self._homes)  # what was repeated is asked for again
                 cell.forget(self.home)
                 cell.at(self.home).prompts = 0
         for object_id, review in standing.objects.items():
