@@ -207,7 +207,7 @@ def test_an_outline_takes_away_from_what_was_found(bench, mouse, viewer):
     bench.widget.panel.outline_tool.click()
     mouse.drag(ring(24, 36, 3), CONTROL)
     mouse.wait()
-    assert bench.status.startswith(messages.CUT)
+    assert bench.status == f"{messages.CUT} Press <b>Forward ▶</b> to follow."
     assert bench.labels[3, 24, 36] == 0
     assert bench.labels[3, 24, 31] == 1
     assert (1, 3) in bench.place.masks

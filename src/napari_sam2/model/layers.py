@@ -74,8 +74,8 @@ def in_bands(
     """
     if not piecemeal_pays(x):
         return step(x)
-    rows = BAND * x.shape[1] * x.shape[-1] // x.numel() // multiple * multiple
-    rows = max(rows, multiple)
+    tokens = x[:, 0].numel() // x.shape[-1]  # of a row
+    rows = max(BAND // tokens // multiple, 1) * multiple
     if rows >= x.shape[1]:
         return step(x)
     return torch.cat([step(band) for band in torch.split(x, rows, dim=1)], dim=1)

@@ -40,14 +40,18 @@ def carried_planes(session: Session) -> dict[int, list[int]]:
     return dict(sorted(slices.items()))
 
 
-def carried_key(session: Session, z: int, ids: Iterable[int]) -> int:
-    """Return a checksum of the masks that are carried from a plane."""
-    plane = session.store.read(z)
-    mine = np.where(np.isin(plane, list(ids)), plane, 0)
-    return zlib.crc32(np.ascontiguousarray(mine).tobytes(), z)
+def carried_keys(
+    session: Session, slices: Mapping[int, Iterable[int]]
+) -> dict[int, int]:
+    """Return checksums of the masks that are carried, by plane."""
+    keys = {}
+    for z, ids in slices.items():
+        plane = session.store.read(z)
+        mine = np.where(np.isin(plane, list(ids)), plane, 0)
+        keys[z] = zlib.crc32(np.ascontiguousarray(mine).tobytes(), z)
+    return keys
 
 
-def masks_key(session: Session, slices: Mapping[int, list[int]]) -> int:
-    """Return a checksum of all masks that are carried; see `carried_planes`."""
-    keys = [carried_key(session, z, ids) for z, ids in slices.items()]
-    return zlib.crc32(repr(keys).encode())
+def masks_key(carried: Mapping[int, int]) -> int:
+    """Return a checksum of all masks that are carried, given those by plane."""
+    return zlib.crc32(repr(list(carried.values())).encode())

@@ -18,7 +18,7 @@ import numpy as np
 from napari_sam2.stacks import LabelsStore, StackError, open_labels_store
 from napari_sam2.stacks.closing import Closing
 from napari_sam2.stacks.labels_store import HeldFrames
-from napari_sam2.tracking.carrying import carried_key, carried_planes, masks_key
+from napari_sam2.tracking.carrying import carried_keys, carried_planes, masks_key
 from napari_sam2.tracking.planning import check_frames
 from napari_sam2.tracking.prompts import MaskPrompt, PromptError
 from napari_sam2.tracking.repetition_books import RepetitionBooks, RepetitionSteps
@@ -258,7 +258,7 @@ class Repetition(Closing):
         session = self._session
         if at == self._at:
             return {i: session.review(i) for i in session.object_ids}
-        masks = masks_key(session, carried_planes(session))
+        masks = masks_key(carried_keys(session, carried_planes(session)))
         same = self._books.keys.get(f"{self.over}{at} masks") == masks
         return self.scores.reviews(at, outdated=() if same else None)
 
@@ -297,11 +297,9 @@ class Repetition(Closing):
 
     def _keys(self, slices: Mapping[int, list[int]], walk: Walk) -> Keys:
         """Return what all parts are to be made from, as checksums."""
-        keys = {
-            f"{self._follow}{z}": carried_key(self._session, z, ids)
-            for z, ids in slices.items()
-        }
-        masks = masks_key(self._session, slices)
+        carried = carried_keys(self._session, slices)
+        keys = {f"{self._follow}{z}": key for z, key in carried.items()}
+        masks = masks_key(carried)
         made_from = masks, walk.direction, walk.frames
         every = zlib.crc32(repr(made_from).encode())
         for t in self._others():

@@ -71,12 +71,6 @@ class Deeds:
                 self._undone.clear()
                 self._removed = False
 
-    def add(self, session: Session, outside: Turn) -> None:
-        """Note what was done outside the session."""
-        here = session.position
-        self._done.append(Deed(before=here, after=here, outside=[outside]))
-        self._undone.clear()
-
     def leads_back_to(self, session: Session, prompts: Prompts) -> bool:
         """Whether to undo is what it takes to have these clicks and drawings again."""
         last = self._done[-1] if self._done else None

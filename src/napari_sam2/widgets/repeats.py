@@ -68,7 +68,8 @@ class Repeats:
             running.close()
             if repetition.undoable != before:
                 self._done.append(repeat)
-                deeds.add(self._session, partial(self._turn, repetition, repeat))
+                with deeds.one(self._session) as outside:
+                    outside.append(partial(self._turn, repetition, repeat))
 
     def _turn(
         self, repetition: Repetition, repeat: Repeat, *, undo: bool
